@@ -144,6 +144,40 @@ describe('what the audit is told', () => {
     expect(recorded && auditFromState({ ...recorded, stream: 'audit-a1' })).toEqual([event]);
   });
 
+  it('of a machine that joined by a token which does not record that has the token, and the key before', () => {
+    const recorded = fixtures.filter(({ fact }) => fact.type === 'host.admitted').at(-1);
+    const of = (data: object): readonly AuditEvent[] =>
+      recorded === undefined
+        ? []
+        : auditFromState({
+            ...recorded,
+            fact: { type: 'host.admitted', data: { ...recorded.fact.data, ...data } },
+          });
+    expect(of({})).toMatchObject([
+      {
+        ...{
+          event: 'join_token.use',
+          code: 'TJT02I',
+          success: true,
+          token_id: 'static-1',
+          uid: recorded?.id,
+        },
+        ...{ host_id: '00000000-0000-4000-8000-0000000000b9', nodename: 'node9', role: 'Node' },
+        ...{ key: 'SHA256:BBBB', 'addr.remote': '198.51.100.9:41002' },
+      },
+    ]);
+    const both = of({ previousKey: 'SHA256:AAAA' });
+    expect(both.map(({ event }) => event)).toEqual(['join_token.use', 'instance.rekey']);
+    for (const event of both) expect(auditEvent.parse(event)).toEqual(event);
+    expect(new Set(both.map(({ uid }) => uid)).size).toBe(2);
+    // With the key that it has, by another token.
+    expect(of({ previousKey: 'SHA256:BBBB' }).map(({ event }) => event)).toEqual(['join_token.use']);
+    // Recorded by the token, as earlier releases recorded all; and by its certificate.
+    const before = { previousKey: 'SHA256:AAAA' };
+    expect(of({ ...before, by: undefined }).map(({ event }) => event)).toEqual(['instance.rekey']);
+    expect(of({ ...before, by: 'renewal' })).toEqual([]);
+  });
+
   it('says how long a link lives', () => {
     expect(told('user.invited')).toMatchObject({ ttl: '1h0m0s', purpose: 'invite' });
     expect(told('user.invited', 1)).toMatchObject({ ttl: '8h0m0s', purpose: 'reset' });

@@ -11,7 +11,7 @@ import { tellUser, toldAddresses } from './audit-from-user.ts';
 import type { EventBody } from './audit-kind.ts';
 import { type AuthorityFact, authorityFact, type LeftHost } from './authority-facts.ts';
 import { type ClusterFact, clusterFact } from './cluster.ts';
-import { type HostFact, hostFact, type StoredRecord } from './host.ts';
+import { type HostFact, hostFact, replacesKey, type StoredRecord } from './host.ts';
 import { type IdentityFact, identityFact } from './identity.ts';
 import { kindOf, reachabilityOf } from './reachability.ts';
 import { type InviteFact, inviteFact } from './invite.ts';
@@ -68,6 +68,8 @@ function tell(recorded: Recorded): readonly EventBody[] {
     const by = nameOf(recorded.cause.actor);
     return fact ? tellUser(fact, { username, by, at: happenedAt(recorded) }) : [];
   }
+  if (category === 'host')
+    return tellHost(readStored(hostFact, recorded.fact), idInStream(recorded.stream, 'host') ?? '');
   const told = tellOther(recorded);
   return told === undefined ? [] : [told];
 }
@@ -77,7 +79,6 @@ const tellers: Readonly<Record<string, (fact: Fact, id: string, by: string) => E
   invite: (fact) => tellInvite(readStored(inviteFact, fact)),
   role: (fact, _id, by) => tellRole(readStored(roleFact, fact), by),
   identity: (fact, _id, by) => tellIdentity(readStored(identityFact, fact), by),
-  host: (fact, id) => tellHost(readStored(hostFact, fact), id),
   token: (fact, id, by) => tellToken(readStored(tokenFact, fact), tokenIdOf(id), by),
   lock: (fact, id, by) => tellLock(readStored(lockFact, fact), id, by),
   request: (fact, id, by) => tellRequest(readStored(accessRequestFact, fact), id, by),
@@ -147,32 +148,49 @@ function aboutHost(record: StoredRecord) {
   };
 }
 
-function tellHost(fact: HostFact | undefined, hostId: string): EventBody | undefined {
+function tellHost(fact: HostFact | undefined, hostId: string): readonly EventBody[] {
   switch (fact?.type) {
     case 'host.joined':
-      return catalogue.hostJoin({ success: true, ...aboutHost(fact.data.host) });
+      return [catalogue.hostJoin({ success: true, ...aboutHost(fact.data.host) })];
     case 'host.changed':
-      return catalogue.hostChange({ ...aboutHost(fact.data.host) });
+      return [catalogue.hostChange({ ...aboutHost(fact.data.host) })];
     case 'host.left':
-      return catalogue.hostLeave({ server_id: hostId, ...fact.data });
-    case 'host.admitted': {
-      const { role, nodename, key, previousKey, tokenId, address, by } = fact.data;
-      // The use of a token already reports that a machine was admitted, and the new certificate reports a
-      // renewal.
-      if (previousKey === '' || by === 'renewal') return undefined;
-      return catalogue.hostRekey({
-        server_id: hostId,
-        server_hostname: nodename,
-        role,
-        token_id: tokenId,
-        key,
-        previous_key: previousKey,
-        'addr.remote': address,
-      });
-    }
+      return [catalogue.hostLeave({ server_id: hostId, ...fact.data })];
+    case 'host.admitted':
+      return tellAdmitted(fact.data, hostId);
     case undefined:
-      return undefined;
+      return [];
   }
+}
+
+/** That a renewal was made is told by the new certificate, and a use that a token records by that token. */
+function tellAdmitted(
+  admitted: Extract<HostFact, { type: 'host.admitted' }>['data'],
+  hostId: string,
+): readonly EventBody[] {
+  const { role, nodename, key, previousKey, tokenId, address, by } = admitted;
+  const use =
+    by === 'token'
+      ? [
+          catalogue.joinTokenUse({
+            ...{ success: true, token_id: tokenId },
+            ...toldOfJoiner({ hostId, nodename, role, address, key }),
+          }),
+        ]
+      : [];
+  if (!replacesKey(admitted)) return use;
+  return [
+    ...use,
+    catalogue.hostRekey({
+      server_id: hostId,
+      server_hostname: nodename,
+      role,
+      token_id: tokenId,
+      key,
+      previous_key: previousKey,
+      'addr.remote': address,
+    }),
+  ];
 }
 
 type Joiner = Pick<

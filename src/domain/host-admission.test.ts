@@ -16,6 +16,7 @@ const admit: AdmitHost = {
   tokenNames: [],
   tokenRoles: ['Node'],
   address: '192.0.2.7:4000',
+  recordsUse: false,
   aliveUntil: undefined,
 };
 const admitted = (key = k1, previousKey = '', role: 'Node' | 'Proxy' = 'Node'): HostFact => ({
@@ -43,6 +44,22 @@ describe('admitting a machine for a token', () => {
     given(admitted()).when(admit).then();
     given(admitted(), joined('Node'))
       .when({ ...admit, aliveUntil })
+      .then();
+  });
+  it('says that it was by the token where that does not record it, once for each token', () => {
+    const recording = { ...admit, recordsUse: true };
+    const byToken = (tokenId: string, previousKey = ''): HostFact => ({
+      type: 'host.admitted',
+      data: { ...admitted(k1, previousKey).data, tokenId, by: 'token' } as never,
+    });
+    given().when(recording).then(byToken('t1'));
+    given(byToken('t1')).when(recording).then();
+    given(byToken('t1'), joined('Node'))
+      .when({ ...recording, tokenId: 't2', aliveUntil })
+      .then(byToken('t2', k1));
+    // Such a token records its own.
+    given(byToken('t1'))
+      .when({ ...admit, tokenId: 't2' })
       .then();
   });
   it('refuses another key for the id of one that is alive, and says what to do', () => {

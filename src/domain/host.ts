@@ -39,7 +39,10 @@ export const hostFact = z.discriminatedUnion('type', [
       address: z.string(),
       /** What that token lets its machines be called; left out: anything. Older releases leave it out. */
       names: z.array(z.string()).optional(),
-      /** `renewal`: by its older certificate instead of the token. Older releases have no renewals. */
+      /**
+       * `renewal`: by its older certificate instead of the token. `token`: by that token, whose own stream
+       * does not record this use. Left out: by a token that recorded it; earlier releases wrote no other.
+       */
       by: z.string().optional(),
     }),
   }),
@@ -70,6 +73,8 @@ export interface AdmitHost {
   /** What the token lets its machines be called; empty: anything. */
   readonly tokenNames: readonly string[];
   readonly address: string;
+  /** Whether the token does not record its use itself. */
+  readonly recordsUse: boolean;
   /** Until when the host counts as alive in this role; undefined when it does not now. */
   readonly aliveUntil: Instant | undefined;
 }
@@ -154,6 +159,14 @@ export const host: Decider<HostState, HostCommand, HostFact> = {
   },
 };
 
+/** Whether the id was another key's before, which presented nothing for that. */
+export const replacesKey = ({
+  key,
+  previousKey,
+  by,
+}: Extract<HostFact, { type: 'host.admitted' }>['data']): boolean =>
+  by !== 'renewal' && previousKey !== '' && previousKey !== key;
+
 const admissionOf = ({
   key,
   previousKey,
@@ -173,31 +186,47 @@ const admissionOf = ({
  * another key.
  */
 function admit(state: HostState, command: AdmitHost): readonly HostFact[] {
-  const { role, key, tokenRoles, tokenNames, aliveUntil, nodename, tokenId, address } = command;
-  const refuse = (why: string): CodedError =>
-    new CodedError('access_denied', `${joinRefusal(command)}, ${why}`);
-  const elsewhere =
-    'if this machine is another one, remove host_uuid from its data_dir: it then gets an id of its own';
-  const held = [...Object.keys(state.roles), ...Object.keys(state.admitted)];
-  const foreign = held.find((one) => !tokenRoles.some((admitted) => admitted === one));
-  if (foreign !== undefined)
-    throw refuse(
-      `its host id is that of a machine in role ${foreign}, to which the token does not admit; ${elsewhere}`,
-    );
+  const { role, key, tokenNames, nodename, tokenId, address, recordsUse } = command;
+  requireRolesOfToken(state, command);
   const known = state.admitted[role]?.key ?? (state.roles[role] ? 'unknown' : '');
-  if (known === key) return [];
-  const holder = state.roles[role];
-  if (aliveUntil !== undefined)
-    throw refuse(
-      `its host id belongs to ${JSON.stringify(holder?.nodename ?? '')}${holder ? ` ${whereabouts(holder.reachability)}` : ''}, which has another key and ` +
-        `counts as alive until ${aliveUntil}; ${elsewhere}; if it is that one and lost its identity, it can join then`,
-    );
+  if (known !== key) requireGone(state, command);
+  // It lost the answer. With another token it is another use.
+  else if (!recordsUse || state.admitted[role]?.tokenId === tokenId) return [];
   return [
     {
       type: 'host.admitted',
-      data: { role, nodename, key, previousKey: known, tokenId, address, names: [...tokenNames] },
+      data: {
+        ...{ role, nodename, key, previousKey: known, tokenId, address, names: [...tokenNames] },
+        ...(recordsUse && { by: 'token' }),
+      },
     },
   ];
+}
+
+const elsewhere =
+  'if this machine is another one, remove host_uuid from its data_dir: it then gets an id of its own';
+const refusal = (joiner: AdmitHost, why: string): CodedError =>
+  new CodedError('access_denied', `${joinRefusal(joiner)}, ${why}`);
+
+function requireRolesOfToken(state: HostState, command: AdmitHost): void {
+  const held = [...Object.keys(state.roles), ...Object.keys(state.admitted)];
+  const foreign = held.find((one) => !command.tokenRoles.some((admitted) => admitted === one));
+  if (foreign !== undefined)
+    throw refusal(
+      command,
+      `its host id is that of a machine in role ${foreign}, to which the token does not admit; ${elsewhere}`,
+    );
+}
+
+function requireGone({ roles }: HostState, command: AdmitHost): void {
+  const { role, aliveUntil } = command;
+  const holder = roles[role];
+  if (aliveUntil !== undefined)
+    throw refusal(
+      command,
+      `its host id belongs to ${JSON.stringify(holder?.nodename ?? '')}${holder ? ` ${whereabouts(holder.reachability)}` : ''}, which has another key and ` +
+        `counts as alive until ${aliveUntil}; ${elsewhere}; if it is that one and lost its identity, it can join then`,
+    );
 }
 
 /**

@@ -58,6 +58,9 @@ function roleOf(name: string): TokenRole {
  */
 export const tokenIdOf = (tokenHash: string): string => tokenHash.slice(0, 16);
 
+/** Whether an id is that of a created token; those in files are called by their place there. */
+export const isIdOfCreated = (tokenId: string): boolean => /^[0-9a-f]{16}$/.test(tokenId);
+
 /** How long a token may live, in milliseconds, and how often it may be used. */
 export const tokenLimits = {
   defaultMs: 30 * minute,
@@ -87,6 +90,10 @@ export const tokenFact = z.discriminatedUnion('type', [
       names: z.array(z.string()).min(1).optional(),
     }),
   }),
+  /**
+   * Of a token that counts its uses. The use of any other is in `host.admitted` of the machine; earlier
+   * releases recorded that here as well.
+   */
   z.object({
     type: z.literal('token.used'),
     data: z.object({
@@ -145,10 +152,10 @@ interface NoToken<Status> {
   readonly used: number;
   readonly users: readonly string[];
 }
-/** A token in a file is `absent` as well, and counts all the same. */
+/** A token in a file is `absent` as well, and earlier releases counted it all the same. */
 export type TokenState = ActiveToken | NoToken<'absent'> | NoToken<'deleted'>;
 
-/** This many users of a token that anyone may use are remembered. */
+/** This many users of a token without a limit are remembered, for earlier releases, which ask for them. */
 const rememberedUsers = 32;
 
 /** A secret that admits machines: for a time, in some roles, and perhaps a limited number of times. */
@@ -164,7 +171,7 @@ export const joinToken: Decider<TokenState, TokenCommand, TokenFact> = {
         const { use } = command;
         const known = state.users.includes(userOf(use));
         checkUse(state, command, known);
-        return known ? [] : [{ type: 'token.used', data: use }];
+        return known || !countsUses(state, command) ? [] : [{ type: 'token.used', data: use }];
       }
       case 'delete-token':
         if (state.status !== 'active' || isExpired(state, command))
@@ -191,6 +198,13 @@ export const joinToken: Decider<TokenState, TokenCommand, TokenFact> = {
     }
   },
 };
+
+/**
+ * Whether the use of the token is a fact of its own, since their number decides: only where it is limited.
+ * Otherwise the fact of the machine that is admitted says it.
+ */
+export const countsUses = (state: TokenState, { staticRoles }: Pick<UseToken, 'staticRoles'>): boolean =>
+  staticRoles === undefined && state.status === 'active' && state.uses !== null;
 
 /** A machine that asks again with the same key lost our reply: that is the same use. */
 const userOf = ({

@@ -94,15 +94,27 @@ export const step = <S, C, F extends Fact>(
 });
 
 /**
- * The same where the command is known to change nothing: transactions that guard the same stream are under
- * way side by side. Only a matter of speed: should something follow from it all the same, that is appended as
- * that of any step, and whoever decided by what was before decides again.
+ * A part of a transaction that nothing follows from: it only lets the append fail when the decision is not
+ * true any more. Any number of transactions guard a stream side by side.
+ * @throws CodedError `conflict`, out of the transaction, where something follows from it after all: then the
+ *   stream is not what the caller took it for.
  */
 export const guard = <S, C, F extends Fact>(
   decider: Decider<S, C, F>,
   stream: StreamName,
   command: C,
-): Step<S, F> => ({ ...step(decider, stream, command), shared: true });
+): Step<S, F> => {
+  const part = step(decider, stream, command);
+  return {
+    stream,
+    shared: true,
+    decide: async (log, asOf) => {
+      const decided = await part.decide(log, asOf);
+      if (decided.facts.length === 0) return decided;
+      throw new CodedError('conflict', `${stream} has become another since it was read: try again`);
+    },
+  };
+};
 
 type Outcomes<T extends readonly unknown[]> = {
   readonly [K in keyof T]: T[K] extends Step<infer S, infer F> ? Outcome<S, F> : never;

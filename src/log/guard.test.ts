@@ -6,7 +6,7 @@ import { realWorld } from '../base/world.ts';
 import type { Decider } from './decider.ts';
 import type { ClusterLog, EventLog } from './event-log.ts';
 import type { Cause, Fact } from './event.ts';
-import { execute, guard, load, step, transact } from './execute.ts';
+import { execute, guard, step, transact } from './execute.ts';
 import { memoryKeyring } from './keyring.ts';
 import { memoryDriver, memoryStore } from './memory-driver.ts';
 import { memoryLog } from './memory-log.ts';
@@ -98,12 +98,26 @@ describe('a guard', () => {
     await other.close();
   });
 
-  it('appends what follows from it all the same, and each of many once', async () => {
+  it('is a conflict where something follows from it, and nothing is appended', async () => {
     const { state: log } = memoryLog();
-    const each = Array.from({ length: 8 }, () =>
-      transact(log, [guard(counter, 'counter-shared', { add: 1 })] as const, cause),
-    );
-    await Promise.all(each);
-    expect((await load(log, counter, 'counter-shared')).state).toBe(8);
+    const both = [
+      guard(counter, 'counter-shared', { add: 1 }),
+      step(counter, 'counter-own', { add: 1 }),
+    ] as const;
+    await expect(transact(log, both, cause)).rejects.toMatchObject({ code: 'conflict' });
+    expect(await log.head()).toBe(0);
+  });
+
+  it('waits for whoever writes the stream in this process, and decides by that', async () => {
+    const { log, waiting, shut, open } = await gated();
+    shut();
+    const writing = execute(log.state, counter, 'counter-shared', { add: 3 }, cause);
+    await expect.poll(() => waiting.length).toBe(1);
+    const guarded = guarding(log.state, 1);
+    open();
+    await writing;
+    expect((await guarded).outcomes[0].state).toBe(3);
+    expect(log.stats().state.conflicts).toBe(0);
+    await log.close();
   });
 });

@@ -58,6 +58,7 @@ const about: readonly (readonly [StreamName, Fact])[] = [
   [hostName, { type: 'host.left', data: { role: 'Node', reason: 'x' } }],
   [hostName, admitted()],
   [hostName, admitted('renewal')],
+  [hostName, admitted('token')],
   ['token-t', used('m1')],
   ['token-t', used('m2')],
   ['role-r', { type: 'role.created', data: {} }],

@@ -151,7 +151,7 @@ describe('facts of the future', () => {
   it('admit nobody by a token or a link that cannot be read', () => {
     const tokens = fold(tokensView);
     expect(createdTokens(tokens).map(([hash]) => hash)).toEqual(['t2']);
-    expect(joinsOf(tokens, 't2')).toBe(1);
+    expect(joinsOf(tokens, { hash: 't2', tokenId: 't2' })).toBe(1);
     const invites = fold(invitesView);
     expect(['i1', 'i2'].map((hash) => findInvite(invites, hash))).toEqual([undefined, undefined]);
   });

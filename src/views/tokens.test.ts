@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { hour, minute, plusMs } from '../base/time.ts';
 import type { TokenFact } from '../domain/join-token.ts';
 import { getIn } from './table.ts';
+import type { Fact, StreamName } from '../log/event.ts';
 import { project, recordedAt } from './testing.ts';
 import { createdTokens, joinsOf, type TokensState, tokensView } from './tokens.ts';
 
@@ -24,7 +25,10 @@ describe('the tokens', () => {
       ['token-b', { type: 'token.deleted', data: {} }],
     ]);
     expect(createdTokens(state)).toMatchObject([['a', { roles: ['Node'], uses: 2, used: 1 }]]);
-    expect([joinsOf(state, 'a'), joinsOf(state, 'b')]).toEqual([1, 0]);
+    expect([
+      joinsOf(state, { hash: 'a', tokenId: 'a' }),
+      joinsOf(state, { hash: 'b', tokenId: 'b' }),
+    ]).toEqual([1, 0]);
   });
 
   it('count those of a file without listing them', () => {
@@ -34,7 +38,60 @@ describe('the tokens', () => {
       ['token-f', used],
     ]);
     expect(createdTokens(state)).toEqual([]);
-    expect(joinsOf(state, 'f')).toBe(2);
+    expect(joinsOf(state, { hash: 'f', tokenId: 'f' })).toBe(2);
+  });
+
+  const admitted = (tokenId: string, by?: string): Fact => ({
+    type: 'host.admitted',
+    data: {
+      ...{ role: 'Node', nodename: 'n', key: 'k', previousKey: '', tokenId, address: '192.0.2.1:1' },
+      ...(by !== undefined && { by }),
+    },
+  });
+  const [hash, other] = ['a', 'b'].map((digit) => digit.repeat(64)) as [string, string];
+  const idOf = (one: string): string => one.slice(0, 16);
+  const joins = (state: TokensState, one: string, tokenId = idOf(one)): number =>
+    joinsOf(state, { hash: one, tokenId });
+
+  it('count what the facts of machines report, beside what earlier releases recorded of a token', () => {
+    const state = project(tokensView, [
+      [`token-${hash}`, { ...created, data: { ...created.data, uses: null } }],
+      [`token-${hash}`, used],
+      ['host-h', admitted(idOf(hash), 'token')],
+      ['host-i', admitted(idOf(hash), 'token')],
+      // Those that the token records, and renewals, name it too.
+      ['host-j', admitted(idOf(hash))],
+      ['host-i', admitted(idOf(hash), 'renewal')],
+      // Not of this cluster's tokens, or not any more.
+      ['host-k', admitted(idOf(other), 'token')],
+      ['host-l', admitted('static-2', 'token')],
+    ]);
+    expect([joins(state, hash), joins(state, other)]).toEqual([3, 0]);
+    expect([joins(state, other, 'static-1'), joins(state, other, 'static-2')]).toEqual([0, 1]);
+    expect(createdTokens(state).map(([, { used: counted }]) => counted)).toEqual([1]);
+  });
+
+  it('begin to count again when a value is given again', () => {
+    const facts: [StreamName, Fact][] = [
+      [`token-${hash}`, created],
+      ['host-h', admitted(idOf(hash), 'token')],
+      [`token-${hash}`, { type: 'token.deleted', data: {} }],
+      ['host-i', admitted(idOf(hash), 'token')],
+    ];
+    expect(joins(project(tokensView, facts), hash)).toBe(0);
+    facts.push([`token-${hash}`, created], ['host-j', admitted(idOf(hash), 'token')]);
+    expect(joins(project(tokensView, facts), hash)).toBe(1);
+  });
+
+  it('keep no count of a token that is forgotten, and those of files for good', () => {
+    const begin = project(tokensView, [
+      [`token-${hash}`, created],
+      ['host-h', admitted(idOf(hash), 'token')],
+      ['host-l', admitted('static-2', 'token')],
+    ]);
+    const state = foldAll(creations(6 * 97 + 66, at), begin);
+    expect(state.admitted.size).toBe(state.byHash.size + 1);
+    expect([getIn(state.admitted, idOf(hash)), joins(state, other, 'static-2')]).toEqual([undefined, 1]);
   });
 
   const foldAll = (

@@ -102,8 +102,8 @@ describe('joining with a token', () => {
     expect(got).toMatchObject({ clusterName: 'example', tlsCasPem: [expect.any(String)] });
   });
 
-  it('is one append: the use, and whose key the machine has', async () => {
-    await join({ token: await make() });
+  it('is one append where they are: the use, and whose key the machine has', async () => {
+    await join({ token: await make({ uses: 2 }) });
     const events = (await eventsOf(auth.log, 'state')).slice(-2);
     expect(events.map(({ fact }) => fact.type)).toEqual(['token.used', 'host.admitted']);
     expect(new Set(events.map(({ cause }) => cause.requestId)).size).toBe(1);

@@ -6,20 +6,23 @@ import { unprovedName, unprovedReason } from '../../base/unproved-text.ts';
 import type { Instant } from '../../base/time.ts';
 import { catalogue } from '../../domain/audit-catalogue.ts';
 import { toldOfJoiner } from '../../domain/audit-from-state.ts';
-import type { DecidingTime } from '../../domain/deciding-time.ts';
-import { host } from '../../domain/host.ts';
+import { host, type HostFact, type HostState, replacesKey } from '../../domain/host.ts';
 import {
+  countsUses,
   type Joiner,
   joinRefusal,
   joinToken,
   type TokenRole,
   tokenIdOf,
   type TokenUse,
+  type TokenFact,
+  type TokenState,
   unknownToken,
+  type UseToken,
 } from '../../domain/join-token.ts';
 import { hostStream, tokenStream } from '../../domain/streams.ts';
 import type { Cause, Position } from '../../log/event.ts';
-import { load, step, transact } from '../../log/execute.ts';
+import { guard, load, type Step, step, transact } from '../../log/execute.ts';
 import { fingerprint } from '../../pki/ssh-key.ts';
 import { tokenHash } from '../../pki/token.ts';
 import { certifiedUntil } from './certified-until.ts';
@@ -40,7 +43,9 @@ type Output = z.input<typeof row.output>;
 
 /**
  * Certifies a machine for a token. The use of the token and the key that now holds the id are recorded in one
- * append. A refusal spends nothing, and the audit has the reason that the machine is told.
+ * append; where uses are not counted, in one fact of the machine, with the token as it was read for a
+ * condition, so that any number of machines join side by side. A refusal spends nothing, and the audit has
+ * the reason that the machine is told.
  * @throws CodedError `access_denied`, with one message for every secret that was never a token, and with what
  *   became of it for one that was; for clocks that differ, and for the id or a name of another machine.
  *   `bad_request` for an invalid role, key or name. `limit_exceeded` when too many come, `quota` when one
@@ -80,7 +85,7 @@ async function admit(deps: AuthDeps, call: Call, { input, hash }: Attempt): Prom
     ...{ hostId, nodename, role, address, key: fingerprint(publicKey.blob) },
     ...(fromFile === undefined ? {} : { tokenId: fromFile.tokenId }),
   } satisfies TokenUse;
-  const { tokenRoles, patterns, time } = await termsOfToken(deps, { hash, fromFile, use, asOf });
+  const { tokenRoles, patterns, counted, ofToken } = await termsOfToken(deps, { hash, fromFile, use, asOf });
   // For a caller that has a token: others get the one message for a secret that was never one.
   const checkLocks = (): void => {
     requireUnlocked(deps, { node: [hostId, nodename, ...additionalPrincipals] });
@@ -106,22 +111,17 @@ async function admit(deps: AuthDeps, call: Call, { input, hash }: Attempt): Prom
     now,
   });
   const cause: Cause = { ...causeOf(deps, call), actor: `${role.toLowerCase()}:${hostId}` };
-  const { position, outcomes } = await transact(
-    deps.log.state,
-    [
-      step(joinToken, tokenStream(hash), { type: 'use-token', ...time, use, staticRoles: fromFile?.roles }),
-      step(host, hostStream(hostId), {
-        type: 'admit-host',
-        ...use,
-        tokenId,
-        tokenRoles,
-        tokenNames: patterns,
-        aliveUntil: certifiedUntil(deps, { hostId, role }),
-      }),
-    ],
-    cause,
-    termsOf(call, asOf),
-  );
+  const ofHost = step(host, hostStream(hostId), {
+    type: 'admit-host',
+    ...use,
+    tokenId,
+    tokenRoles,
+    tokenNames: patterns,
+    recordsUse: !counted,
+    aliveUntil: certifiedUntil(deps, { hostId, role }),
+  });
+  const steps: readonly Step<TokenState | HostState, TokenFact | HostFact>[] = [...ofToken, ofHost];
+  const { position, outcomes } = await transact(deps.log.state, steps, cause, termsOf(call, asOf));
   if (position !== undefined) await deps.views.reached(position);
   checkLocks();
   await tellCertified(deps, { hostId, nodename, role, ...certificates }, cause);
@@ -131,8 +131,8 @@ async function admit(deps: AuthDeps, call: Call, { input, hash }: Attempt): Prom
       nodename,
       leftOut: granted.leftOut.join(', '),
     });
-  const [admitted] = outcomes[1].facts;
-  if (admitted?.type === 'host.admitted' && admitted.data.previousKey !== '')
+  const admitted = outcomes.flatMap(({ facts }) => facts).find((fact) => fact.type === 'host.admitted');
+  if (admitted !== undefined && replacesKey(admitted.data))
     deps.sink.warn('a token gave the id of a machine that is gone to another key', { ...use, tokenId });
   else deps.sink.info('a machine was certified for a token', { ...use, tokenId });
   return certificates;
@@ -149,6 +149,15 @@ function takeJoin(deps: AuthDeps, tokenId: string, address: string): void {
   deps.quotas.take({ name: `token ${tokenId}`, factor: 10 }, { joins: 1 });
 }
 
+interface TokenTerms {
+  readonly tokenRoles: readonly TokenRole[];
+  readonly patterns: readonly string[];
+  /** Whether the use is a fact of the token. */
+  readonly counted: boolean;
+  /** Its part of the append: the use or a guard; of a token in the file none, as nothing becomes of it. */
+  readonly ofToken: readonly Step<TokenState, TokenFact>[];
+}
+
 /** What the token admits to, once it is known that it admits this machine now. */
 async function termsOfToken(
   deps: AuthDeps,
@@ -163,19 +172,22 @@ async function termsOfToken(
     readonly use: TokenUse;
     readonly asOf: Position;
   },
-): Promise<{
-  readonly tokenRoles: readonly TokenRole[];
-  readonly patterns: readonly string[];
-  readonly time: DecidingTime;
-}> {
+): Promise<TokenTerms> {
+  const type = 'use-token';
+  if (fromFile !== undefined) {
+    const { roles: staticRoles } = fromFile;
+    joinToken.decide(joinToken.initial, { type, now: deps.world.now(), use, staticRoles });
+    return { tokenRoles: staticRoles, patterns: [], counted: false, ofToken: [] };
+  }
   const stream = tokenStream(hash);
-  if (fromFile === undefined && (await deps.log.state.revision(stream, asOf)) === 0) throw unknownToken(use);
+  if ((await deps.log.state.revision(stream, asOf)) === 0) throw unknownToken(use);
   const { state } = await load(deps.log.state, joinToken, stream, asOf);
-  const time = timeForToken(deps, hash, state);
-  joinToken.decide(state, { type: 'use-token', ...time, use, staticRoles: fromFile?.roles });
-  const made = state.status === 'active' ? state : undefined;
-  const patterns = fromFile === undefined ? (made?.names ?? []) : [];
-  return { tokenRoles: fromFile?.roles ?? made?.roles ?? [], patterns, time };
+  const command: UseToken = { type, ...timeForToken(deps, hash, state), use, staticRoles: undefined };
+  joinToken.decide(state, command);
+  const { roles = [], names = [] } = state.status === 'active' ? state : {};
+  const counted = countsUses(state, command);
+  const ofToken = [(counted ? step : guard)(joinToken, stream, command)];
+  return { tokenRoles: roles, patterns: names, counted, ofToken };
 }
 
 /** Only for a caller that has a token: others do not need to know the clock of the auth server. */

@@ -250,7 +250,7 @@ describe('a machine that has its certificates renewed', () => {
   it('stands in the audit by its certificate, and its new key is not told as a stranger', async () => {
     await renew(await joined());
     const facts = (await eventsOf(auth.log, 'state')).filter(({ fact }) => fact.type === 'host.admitted');
-    expect(facts.map(({ fact }) => (fact.data as { by?: string }).by)).toEqual([undefined, 'renewal']);
+    expect(facts.map(({ fact }) => (fact.data as { by?: string }).by)).toEqual(['token', 'renewal']);
     const told = (await eventsOf(auth.log, 'audit')).map(
       ({ fact }) => fact.data as { event: { event: string; host_id?: string } },
     );

@@ -17,7 +17,7 @@ export const listTokens = implementing(row, async (deps) => {
     roles: [...roles],
     expiresAt: null,
     usesLeft: null,
-    joined: joinsOf(tokens, hash),
+    joined: joinsOf(tokens, { hash, tokenId }),
   }));
   const created = createdTokens(tokens)
     .map(([hash, token]) => ({ hash, token, time: timeForToken(deps, hash, token) }))
@@ -30,7 +30,7 @@ export const listTokens = implementing(row, async (deps) => {
       roles: [...roles],
       expiresAt,
       usesLeft: uses === null ? null : Math.max(0, uses - used),
-      joined: used,
+      joined: joinsOf(tokens, { hash, tokenId: tokenIdOf(hash) }),
       names: [...names],
     }));
   return { tokens: [...ofFile, ...created] };
