@@ -4,7 +4,8 @@ import { certifiedAs, listensAt, namesHeldBy } from '../../domain/held-names.ts'
 import type { HostInfo, SystemRole } from '../../domain/host-info.ts';
 import { canonicalHostPart, isIpAddress, isLoopback } from '../../domain/host-text.ts';
 import { isNamedBy } from '../../domain/name-patterns.ts';
-import { allHosts, findHost } from '../../views/hosts.ts';
+import { findHost } from '../../views/hosts.ts';
+import { type HostsByName, hostsByName } from '../../views/hosts-by-name.ts';
 import { aliveUntil, presenceOf } from '../../views/presence.ts';
 import type { AuthDeps } from '../deps.ts';
 import { clusterOf } from '../lookups.ts';
@@ -50,7 +51,7 @@ export interface GrantedNames {
 export function grantNames(deps: Deps, claim: NameClaim, refuse: (why: string) => CodedError): GrantedNames {
   const { nodename, others, role, patterns } = claim;
   const { clusterName } = clusterOf(deps.views);
-  const holders = holdersFor(deps, claim, clusterName);
+  const holdersOf = holdersFor(deps, claim, clusterName);
   const isOwnId = (name: string): boolean =>
     [claim.hostId, `${claim.hostId}.${clusterName}`].includes(name.toLowerCase());
   const certified = new Set((claim.certified ?? []).map(canonicalHostPart));
@@ -69,7 +70,7 @@ export function grantNames(deps: Deps, claim: NameClaim, refuse: (why: string) =
     );
   const asked = isNew(nodename) ? certifiedAs(nodename, names, clusterName) : names.map(canonicalHostPart);
   for (const name of asked) {
-    const holder = holders.find(({ held }) => held.has(name));
+    const [holder] = holdersOf(name);
     if (holder !== undefined)
       throw refuse(
         `the name ${JSON.stringify(name)} is that of ${holder.said}; set another nodename or public_addr`,
@@ -78,27 +79,29 @@ export function grantNames(deps: Deps, claim: NameClaim, refuse: (why: string) =
   const mayHave = (name: string): boolean =>
     role !== 'Node' ||
     isOwnId(name) ||
-    !(isLoopback(name) || (isIpAddress(name) && isNew(name) && isOfAnother(name, claim, holders)));
+    !(isLoopback(name) || (isIpAddress(name) && isNew(name) && isOfAnother(name, claim, holdersOf)));
   return { others: others.filter(mayHave), leftOut: others.filter((name) => !mayHave(name)) };
 }
 
 interface Holder {
-  readonly held: ReadonlySet<string>;
+  /** Undefined for the cluster itself. */
   readonly host: HostInfo | undefined;
   readonly said: string;
 }
+/** Who has a name in canonical spelling. */
+type HoldersOf = (name: string) => Iterable<Holder>;
 
 /**
  * The address that a machine comes from is its own, unless others have it as a name: a proxy behind the same
  * router, say.
  */
-function isOfAnother(ip: string, { peer, patterns }: NameClaim, holders: readonly Holder[]): boolean {
+function isOfAnother(ip: string, { peer, patterns }: NameClaim, holdersOf: HoldersOf): boolean {
   const one = canonicalHostPart(ip);
   const isPeer = one === canonicalHostPart(peer);
   if (patterns.length > 0 && !isPeer) return true;
-  return holders.some(
-    ({ held, host }) => held.has(one) && !(isPeer && host !== undefined && listensAt(host, one)),
-  );
+  for (const { host } of holdersOf(one))
+    if (!(isPeer && host !== undefined && listensAt(host, one))) return true;
+  return false;
 }
 
 /**
@@ -106,23 +109,40 @@ function isOfAnother(ip: string, { peer, patterns }: NameClaim, holders: readonl
  * proxies and auth servers that were seen within a day. Proxies may share names with each other and with the
  * auth server on their machine: people know several by one address.
  */
-function holdersFor(deps: Deps, claim: NameClaim, clusterName: string): readonly Holder[] {
+function holdersFor(deps: Deps, claim: NameClaim, clusterName: string): HoldersOf {
+  const named = namedIn(deps, clusterName);
   const roles = rolesAgainst[claim.role];
-  const known = allHosts(deps.views.hosts.state(), roles).flatMap((host): Holder[] => {
-    const until = host.hostId === claim.hostId ? undefined : heldUntil(deps, host, claim);
-    if (until === undefined) return [];
-    const said =
-      `${JSON.stringify(host.nodename)} [${host.hostId}], role ${host.role}, ${until} ` +
-      '(stop it and wait until then, or "tctl nodes rm" it, and the name is free)';
-    return [{ held: namesOf(host, clusterName), host, said }];
-  });
+  const known = function* (name: string): Generator<Holder> {
+    for (const host of named(deps.views.hosts.state(), name)) {
+      if (!roles.includes(host.role) || host.hostId === claim.hostId) continue;
+      const until = heldUntil(deps, host, claim);
+      if (until === undefined) continue;
+      const said =
+        `${JSON.stringify(host.nodename)} [${host.hostId}], role ${host.role}, ${until} ` +
+        '(stop it and wait until then, or "tctl nodes rm" it, and the name is free)';
+      yield { host, said };
+    }
+  };
   if (claim.role !== 'Node' || deps.reservedNames.length === 0) return known;
   const own = ownAsServer(deps, claim, clusterName);
-  const held = new Set(deps.reservedNames.map(canonicalHostPart).filter((name) => !own.has(name)));
-  return [
-    ...known,
-    { held, host: undefined, said: 'the cluster itself: it stands in public_addr of an auth server' },
-  ];
+  const reserved = new Set(deps.reservedNames.map(canonicalHostPart).filter((name) => !own.has(name)));
+  const cluster = {
+    host: undefined,
+    said: 'the cluster itself: it stands in public_addr of an auth server',
+  };
+  return function* (name) {
+    yield* known(name);
+    if (reserved.has(name)) yield cluster;
+  };
+}
+
+/** Of each auth server in this process: every machine that joins asks who has its names. */
+const indexes = new WeakMap<Deps['views'], HostsByName>();
+function namedIn({ views }: Deps, clusterName: string): HostsByName {
+  // A cluster is never renamed.
+  const named = indexes.get(views) ?? hostsByName((host) => namesOf(host, clusterName));
+  indexes.set(views, named);
+  return named;
 }
 
 /** A machine that is also a proxy or an auth server may have that role's names in every role. */
@@ -141,10 +161,7 @@ const rolesAgainst: Readonly<Record<SystemRole, readonly SystemRole[]>> = {
   Admin: [],
 };
 
-/**
- * A host record is never mutated, so its names are cached: every machine that joins asks for the names of
- * all.
- */
+/** A host record is never mutated, so its names are kept with it. */
 const namesSaid = new WeakMap<HostInfo, ReadonlySet<string>>();
 function namesOf(host: HostInfo, clusterName: string): ReadonlySet<string> {
   const known = namesSaid.get(host) ?? namesHeldBy(host, clusterName);
