@@ -78,10 +78,11 @@ install: build
 install-systemd: install
 	.ci/install-systemd $(DESTDIR)
 
-# A wide and old state in one process; then ten thousand nodes at two auth servers, on each store: about a
-# quarter of an hour each.
+# A wide and old state in one process; machines that join, on a directory and on etcd; then ten thousand nodes
+# at two auth servers, on each store: about a quarter of an hour each.
 bench-scale: build
 	$(TOOLS)/node/bin/node --disable-warning=ExperimentalWarning integration/bench/wide.ts
+	$(TOOLS)/node/bin/node --disable-warning=ExperimentalWarning integration/bench/joins.ts
 	$(TOOLS)/node/bin/node --disable-warning=ExperimentalWarning integration/bench/presence.ts
 
 # Long loops: 100 reloads under load, and the like.

@@ -12,8 +12,7 @@ import { type AuthDaemon, type AuthDaemons, startAuthDaemons } from '../simulato
 import { sharedStore, type Storage } from '../simulator/shared-store.ts';
 import { simulateHour } from '../simulator/simulated-hour.ts';
 import { until } from '../harness/run-program.ts';
-import { startDynalite } from '../harness/dynamodb-server.ts';
-import { startEtcd } from '../harness/etcd-server.ts';
+import { engineFor } from './engines.ts';
 import { cpuSeconds, memoryMiB, percentile } from './measure.ts';
 import { type Logins, prepareLogins } from './presence-logins.ts';
 import { rotateAuthorities, type RotationStage } from './rotation.ts';
@@ -237,27 +236,6 @@ async function loseOne(auths: readonly AuthDaemon[], swarm: RemoteSwarm, logins:
     'an auth server is killed',
     `${most} nodes seen without, all back after ${took.toFixed(1)} s  ${(((cpuOf([survivor]) - cpu) * 1000) / Math.max(1, most)).toFixed(1)} ms CPU of the other a node  logins meanwhile ${p50p99(await trying)}, ${logins.failed()} failed`,
   );
-}
-
-/** An engine of its own for a store, and the `storage:` by which it is reached. */
-async function engineFor(
-  store: string,
-): Promise<{ readonly storage?: Storage; readonly close: () => Promise<void> }> {
-  if (store === 'etcd') {
-    const etcd = await startEtcd(3);
-    return { storage: { type: 'etcd', peers: etcd.urls, prefix: '/bench' }, close: () => etcd.close() };
-  }
-  if (store === 'dynamodb') {
-    const engine = await startDynalite();
-    const { name, endpoint } = engine;
-    console.log(`engine: ${name}`);
-    const storage = { type: 'dynamodb', region: 'eu-west-1', endpoint, table_name: 'bench' };
-    return {
-      storage: { ...storage, access_key: 'local', secret_key: 'local' },
-      close: () => engine.close(),
-    };
-  }
-  return { close: () => Promise.resolve() };
 }
 
 if (import.meta.main) {

@@ -40,8 +40,11 @@ export interface AuthDaemons {
   close(): Promise<void>;
 }
 
-/** @param storage the `storage:` mapping; default: a directory. A shared `key_file` is added. */
-export function startAuthDaemons(storage?: Storage): AuthDaemons {
+/**
+ * @param storage the `storage:` mapping; default: a directory. A shared `key_file` is added.
+ * @param settings further lines of `auth_service`.
+ */
+export function startAuthDaemons(storage?: Storage, settings: object = {}): AuthDaemons {
   const fleet = createFleet();
   const keyFile = join(fleet.dir, 'keyring');
   const used = { ...(storage ?? { type: 'dir', path: join(fleet.dir, 'log') }), key_file: keyFile };
@@ -70,6 +73,7 @@ export function startAuthDaemons(storage?: Storage): AuthDaemons {
             listen_addr: `127.0.0.1:${port}`,
             cluster_name: 'example',
             authentication: { second_factor: 'off' },
+            ...settings,
           },
           ssh_service: { enabled: 'no' },
           proxy_service: { enabled: 'no' },
