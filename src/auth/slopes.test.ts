@@ -144,28 +144,32 @@ describe('what a log costs does not grow with its age', () => {
 });
 
 describe('what joins with one token cost does not grow with their number', () => {
-  it('is one append each, none of them to the token, and no conflict, also where they come at the same time', async () => {
-    for (const n of sizes) {
-      const { auth } = await open(memoryStore());
-      const made = await createToken(auth.deps, adminCall, { roles: ['Node'], ttlSeconds: 1800 });
-      const ofToken = tokenStream(tokenHash(made.token));
-      const join = (i: number) => {
-        const address = `10.9.${Math.floor(i / 100)}.${i % 100}:1000`;
-        const hostId = `00000000-0000-4000-8000-0000000b${i.toString(16).padStart(4, '0')}`;
-        return joinHost(auth.deps, callOf({ kind: 'anyone', address }), {
-          ...{ hostId, nodename: `n${i}`, role: 'Node', token: made.token, publicKey: newKeyLine() },
-          ...{ additionalPrincipals: [], sentAt: world.now() },
-        });
-      };
-      const before = auth.log.stats().state;
-      for (let begun = 0; begun < n; begun += 100)
-        await Promise.all(Array.from({ length: 100 }, (_, i) => join(begun + i)));
-      const after = auth.log.stats().state;
-      expect([after.appends - before.appends, after.events - before.events]).toEqual([n, n]);
-      expect([after.conflicts, await auth.log.state.revision(ofToken)]).toEqual([0, 1]);
-      // Those that come together share commits.
-      expect(after.batches - before.batches).toBeLessThan(n / 4);
-      await close({ auth });
-    }
-  });
+  it(
+    'is one append each, none of them to the token, and no conflict, also side by side',
+    { timeout: 60_000 },
+    async () => {
+      for (const n of sizes) {
+        const { auth } = await open(memoryStore());
+        const made = await createToken(auth.deps, adminCall, { roles: ['Node'], ttlSeconds: 1800 });
+        const ofToken = tokenStream(tokenHash(made.token));
+        const join = (i: number) => {
+          const address = `10.9.${Math.floor(i / 100)}.${i % 100}:1000`;
+          const hostId = `00000000-0000-4000-8000-0000000b${i.toString(16).padStart(4, '0')}`;
+          return joinHost(auth.deps, callOf({ kind: 'anyone', address }), {
+            ...{ hostId, nodename: `n${i}`, role: 'Node', token: made.token, publicKey: newKeyLine() },
+            ...{ additionalPrincipals: [], sentAt: world.now() },
+          });
+        };
+        const before = auth.log.stats().state;
+        for (let begun = 0; begun < n; begun += 100)
+          await Promise.all(Array.from({ length: 100 }, (_, i) => join(begun + i)));
+        const after = auth.log.stats().state;
+        expect([after.appends - before.appends, after.events - before.events]).toEqual([n, n]);
+        expect([after.conflicts, await auth.log.state.revision(ofToken)]).toEqual([0, 1]);
+        // Those that come together share commits.
+        expect(after.batches - before.batches).toBeLessThan(n / 4);
+        await close({ auth });
+      }
+    },
+  );
 });
