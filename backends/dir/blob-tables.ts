@@ -65,8 +65,8 @@ export function remove(connection: Connection, table: BlobTable, key: string): v
 }
 
 export function list(connection: Connection, table: BlobTable, prefix: string): string[] {
-  if (!connection.hasLaterTables() && table === 'meta') return [];
-  const alive = connection.hasLaterTables()
+  if (!connection.has(table)) return [];
+  const alive = connection.has('tombstones')
     ? `AND NOT EXISTS (SELECT 1 FROM tombstones WHERE store = '${table}' AND tombstones.key = ${table}.key)`
     : '';
   const select = connection.prepare(
@@ -77,11 +77,11 @@ export function list(connection: Connection, table: BlobTable, prefix: string): 
 
 /** Also true when a process of an earlier release, which has no tombstones, has put the key back. */
 const isDestroyed = (connection: Connection, table: BlobTable, key: string): boolean =>
-  connection.hasLaterTables() &&
+  connection.has('tombstones') &&
   connection.prepare('SELECT 1 FROM tombstones WHERE store = ? AND key = ?').get(table, key) !== undefined;
 
 function valueAt(connection: Connection, table: BlobTable, key: string): Uint8Array | undefined {
-  if (table === 'meta' && !connection.hasLaterTables()) return undefined;
+  if (!connection.has(table)) return undefined;
   return connection.prepare(`SELECT value FROM ${table} WHERE key = ?`).get(key)?.['value'] as
     Uint8Array | undefined;
 }

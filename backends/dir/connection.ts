@@ -24,7 +24,8 @@ export class Connection {
   readonly #mode: 'write' | 'read';
   readonly #statements = new Map<string, StatementSync>();
   readonly #beside = new Map<Beside, string>();
-  #complete = false;
+  /** Those that were seen: none is ever removed. */
+  readonly #tables = new Set<string>();
 
   /** `location` is the path, or for reading a `file:` URL with parameters. */
   constructor(directory: string, location: string | URL, mode: 'write' | 'read') {
@@ -50,13 +51,15 @@ export class Connection {
     return [...this.#beside.values()].at(0);
   }
 
-  /** False for a file of an earlier release that has not been opened for writing since. */
-  hasLaterTables(): boolean {
-    this.#complete ||=
-      reading(() =>
-        this.prepare(`SELECT count(*) AS count FROM sqlite_master WHERE name = '${laterTables[2]}'`).get(),
-      )?.['count'] === 1;
-    return this.#complete;
+  /** False for some tables in a file of an earlier release that has not been opened for writing since. */
+  has(table: string): boolean {
+    if (this.#tables.has(table)) return true;
+    const found = reading(() =>
+      this.prepare('SELECT count(*) AS count FROM sqlite_master WHERE name = ?').get(table),
+    );
+    if (found?.['count'] !== 1) return false;
+    this.#tables.add(table);
+    return true;
   }
 
   prepare(sql: string): StatementSync {
@@ -177,7 +180,7 @@ export class Connection {
   }
 
   #addLaterTables(): void {
-    if (!this.hasLaterTables()) this.#inOneGo(laterSchema);
+    if (!laterTables.every((table) => this.has(table))) this.#inOneGo(laterSchema);
   }
 
   #inOneGo(sql: string): void {

@@ -36,13 +36,14 @@ export function refuseNetworkFileSystem(path: string, type = statfsSync(path).ty
 }
 
 /**
- * Share of the disk that must be free for an append. `state` may continue when the others are refused: it
- * contains the decisions with which people free a full disk (log in, lock, remove, compact).
+ * Share of the disk that must be free for an append. `state` and `attempts` may continue when the others are
+ * refused: they contain the decisions with which people free a full disk (log in, lock, remove, compact).
  */
 const mustBeFree: Readonly<Record<Partition | 'vault' | 'snapshots' | 'meta', number>> = {
   audit: 0.05,
   presence: 0.05,
   state: 0.02,
+  attempts: 0.02,
   vault: 0.02,
   snapshots: 0.02,
   meta: 0.02,

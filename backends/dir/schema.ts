@@ -1,11 +1,14 @@
-import { partitions } from '../../src/log/event.ts';
+import { type Partition, partitions } from '../../src/log/event.ts';
 
 export const schemaVersion = 1;
 /** `TLOG`: distinguishes the file from other databases. */
 export const applicationId = 0x544c4f47;
 
+const slotTable = (partition: Partition): string =>
+  `CREATE TABLE IF NOT EXISTS ${partition}_slots (slot INTEGER PRIMARY KEY, batch BLOB NOT NULL);`;
+
 export const schema = `
-  ${partitions.map((name) => `CREATE TABLE IF NOT EXISTS ${name}_slots (slot INTEGER PRIMARY KEY, batch BLOB NOT NULL);`).join('\n')}
+  ${partitions.map(slotTable).join('\n')}
   CREATE TABLE IF NOT EXISTS vault (key TEXT PRIMARY KEY, value BLOB NOT NULL);
   CREATE TABLE IF NOT EXISTS snapshots (key TEXT PRIMARY KEY, value BLOB NOT NULL);
   PRAGMA application_id = ${applicationId};
@@ -14,14 +17,15 @@ export const schema = `
 
 /**
  * Tables that a file of an earlier release lacks. Such a release can still run beside it, as it uses only its
- * own tables, so the version is not raised. The last of the tables shows that all are there.
+ * own tables, so the version is not raised.
  */
-export const laterTables = ['meta', 'tombstones', 'floors'] as const;
+export const laterTables = ['meta', 'tombstones', 'floors', 'attempts_slots'] as const;
 
 /** A log that was trimmed by a release without floors has its floor where its slots begin. */
 export const laterSchema = `
   CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value BLOB NOT NULL);
   CREATE TABLE IF NOT EXISTS tombstones (store TEXT NOT NULL, key TEXT NOT NULL, PRIMARY KEY (store, key)) WITHOUT ROWID;
   CREATE TABLE IF NOT EXISTS floors (partition TEXT PRIMARY KEY, floor INTEGER NOT NULL) WITHOUT ROWID;
+  ${slotTable('attempts')}
   ${partitions.map((name) => `INSERT INTO floors SELECT '${name}', coalesce((SELECT min(slot) FROM ${name}_slots), 1) WHERE true ON CONFLICT DO NOTHING;`).join('\n')}
 `;

@@ -103,6 +103,7 @@ export function page(
   connection: Connection,
   { partition, from, after, maxBytes }: PageRequest,
 ): StoredSlot[] {
+  if (!isThere(connection, partition)) return [];
   const select = connection.prepare(
     `SELECT slot, batch FROM ${partition}_slots WHERE slot >= ? ORDER BY slot`,
   );
@@ -142,7 +143,12 @@ export function trim(connection: Connection, partition: Partition, before: numbe
   connection.giveRoomBack(pagesGivenBack);
 }
 
+/** A partition that an earlier release did not know is empty in its file. */
+const isThere = (connection: Connection, partition: Partition): boolean =>
+  connection.has(`${partition}_slots`);
+
 function boundsNow(connection: Connection, partition: Partition): Bounds {
+  if (!isThere(connection, partition)) return { floor: 1, head: 0 };
   const floor = floorNow(connection, partition);
   const newest = connection.prepare(`SELECT max(slot) AS slot FROM ${partition}_slots`).get()?.['slot'];
   return { floor, head: Math.max(floor - 1, Number(newest ?? 0)) };
@@ -150,7 +156,7 @@ function boundsNow(connection: Connection, partition: Partition): Bounds {
 
 /** In a file of an earlier release, the floor is where its slots begin. */
 function floorNow(connection: Connection, partition: Partition): number {
-  const sql = connection.hasLaterTables()
+  const sql = connection.has('floors')
     ? `SELECT ${recordedFloor(partition)} AS floor`
     : `SELECT coalesce(min(slot), 1) AS floor FROM ${partition}_slots`;
   return Number(connection.prepare(sql).get()?.['floor']);

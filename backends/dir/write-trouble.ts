@@ -7,7 +7,7 @@ import type { BlobTable } from './protocol.ts';
 export type Written = Partition | BlobTable | 'deleting';
 
 /** Without these there is no login, no join and no change. */
-const indispensable: readonly Written[] = ['state', 'vault', 'meta'];
+const indispensable: readonly Written[] = ['state', 'attempts', 'vault', 'meta'];
 /**
  * Refused on a disk that is nearly full, long before the others: when these succeed, the others would too.
  */

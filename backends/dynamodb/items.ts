@@ -26,7 +26,7 @@ export const itemKey = (partition: string, sort: string): ItemKey => ({
  * One hash key takes 1,000 write units a second: audit, which grows fastest, is spread over several by its
  * slot.
  */
-const stripes: Readonly<Record<Partition, number>> = { state: 1, presence: 1, audit: 4 };
+const stripes: Readonly<Record<Partition, number>> = { state: 1, attempts: 1, presence: 1, audit: 4 };
 
 export const stripesOf = (partition: Partition): readonly string[] =>
   stripes[partition] === 1

@@ -132,7 +132,11 @@ async function startServer(store: SharedStore, world: World): Promise<Simulated>
     secondFactor: 'off',
     ageing: () => Date.parse(world.now()),
   });
-  const compaction = startCompaction({ ...parts, views: deps.views });
+  const compaction = startCompaction({
+    ...parts,
+    views: deps.views,
+    tellAttempts: () => deps.attemptsTeller.tellBeforeTrim(),
+  });
   return {
     log,
     deps,

@@ -131,8 +131,8 @@ export async function setUp(
   const app = serveOperations(
     [],
     {
-      log: { state: tiny.log, presence: tiny.log, audit: tiny.log } as unknown as ClusterLog,
-      tails: { state: tail, presence: tail, audit: tail },
+      log: { state: tiny.log, attempts: tiny.log, presence: tiny.log, audit: tiny.log } as unknown as ClusterLog,
+      tails: { state: tail, attempts: tail, presence: tail, audit: tail },
       policy,
       keepAliveMs,
       trouble: () => server.trouble,

@@ -18,6 +18,8 @@ const well: AuthStanding = {
   heads: silent,
   secrets: silent,
   forgetting: silent,
+  apart: silent,
+  telling: silent,
   rotation: silent,
 };
 
@@ -44,12 +46,14 @@ describe('an auth server', () => {
       heads: says('heads are not signed'),
       secrets: says('keys are not destroyed'),
       forgetting: says('machines are still members'),
+      apart: says('logins are kept'),
+      telling: says('logins are not told'),
     });
     expect(condition).toEqual({
       status: 'degraded',
       lacks: [
         ...['nearly full', 'no snapshots', 'heads are not signed', 'keys are not destroyed'],
-        'machines are still members',
+        ...['machines are still members', 'logins are kept', 'logins are not told'],
       ],
       notices: [],
     });

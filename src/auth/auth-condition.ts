@@ -21,6 +21,8 @@ export interface AuthStanding {
   readonly heads: Upkeep;
   readonly secrets: Upkeep;
   readonly forgetting: Upkeep;
+  readonly apart: Upkeep;
+  readonly telling: Upkeep;
   /** A rotation waits for hosts: nothing is broken, but somebody should look. */
   readonly rotation: Upkeep;
 }
@@ -34,7 +36,8 @@ interface Upkeep {
  * whose upkeep is late (heads not signed yet, snapshots, keys to destroy) decides and signs as usual.
  */
 export function authCondition(standing: AuthStanding): Condition {
-  const { log, views, lag, contact, clocks, compaction, heads, secrets, forgetting, rotation } = standing;
+  const { log, views, lag, contact, clocks, compaction, heads, secrets, rotation } = standing;
+  const { forgetting, apart, telling } = standing;
   const failure = views.failure();
   return conditionOf({
     refusals: [
@@ -50,6 +53,8 @@ export function authCondition(standing: AuthStanding): Condition {
       heads.trouble(),
       secrets.trouble(),
       forgetting.trouble(),
+      apart.trouble(),
+      telling.trouble(),
       unreadableText(views),
       foreignSecondFactor(views),
     ],

@@ -7,7 +7,11 @@ import { openAuthViews } from './auth-views.ts';
 const clock = { now: () => '2026-01-01T00:00:00.000Z', monotonic: () => 0 };
 const partition = (scripted: ScriptedLog): EventLog => scripted as unknown as EventLog;
 const logOf = (state: ScriptedLog, presence: ScriptedLog): ClusterLog =>
-  ({ state: partition(state), presence: partition(presence) }) as unknown as ClusterLog;
+  ({
+    state: partition(state),
+    presence: partition(presence),
+    attempts: partition(scriptedLog()),
+  }) as unknown as ClusterLog;
 
 describe('the folds of an auth server', () => {
   it('are all closed again when the last of them cannot be opened', async () => {

@@ -1,11 +1,12 @@
-import type { ClusterLog } from '../log/event-log.ts';
+import type { ClusterLog, EventLog } from '../log/event-log.ts';
 import type { Position } from '../log/event.ts';
 import { absenceView } from '../views/absence.ts';
 import { authoritiesView } from '../views/authorities.ts';
 import { clusterView } from '../views/cluster.ts';
 import { configurationView } from '../views/configuration.ts';
 import { decidedView } from '../views/decided.ts';
-import { type Heard, openHeard } from '../views/heard.ts';
+import { attemptsView } from '../views/login-attempts.ts';
+import { type Heard, heardInEither, openHeard } from '../views/heard.ts';
 import { hostsView } from '../views/hosts.ts';
 import { identitiesView } from '../views/identities.ts';
 import { invitesView } from '../views/invites.ts';
@@ -39,6 +40,7 @@ const foldedBy = (clock: ReaderClock) => ({
     remoteClusters: remoteClustersView,
     superseded: supersededView,
   },
+  attempts: { attempts: attemptsView },
   presence: { presence: presenceViewBy(clock), absence: absenceView },
 });
 
@@ -52,6 +54,8 @@ const foldedBeside = { state: { decided: decidedView } };
 export type AuthViews = Views<ReturnType<typeof foldedBy>, typeof foldedBeside> & {
   /** Since when this server has known of things that expire. */
   readonly heard: Heard;
+  /** The same of users, whose failures and locks may be in `attempts`. */
+  readonly heardOfUsers: Heard['ages'];
   /** The clock by which things in the views expire. */
   readonly clock: ReaderClock;
   /**
@@ -59,6 +63,8 @@ export type AuthViews = Views<ReturnType<typeof foldedBy>, typeof foldedBeside> 
    * server wrote it.
    */
   fresh(): Promise<Position>;
+  /** The same for the folds of `attempts`. */
+  freshAttempts(): Promise<Position>;
   /** Rejects when a fold cannot continue, so that its content would become stale. Never resolves. */
   readonly broken: Promise<never>;
 };
@@ -73,11 +79,14 @@ export async function openAuthViews(
   live: () => boolean = () => false,
 ): Promise<AuthViews> {
   const views = await openViewsWith(log, foldedBy(clock), foldedBeside);
-  const heard = await openHeardOf(log, { clock, live }).catch((e: unknown) => {
+  const opening = [log.state, log.attempts].map((one) => openHeardOf(one, { clock, live }));
+  const [heard, heardAttempts] = await Promise.all(opening).catch(async (e: unknown) => {
     views.close();
+    for (const one of await Promise.allSettled(opening)) if (one.status === 'fulfilled') one.value.view.close();
     throw e;
   });
-  const all = [...views.all, heard.view];
+  if (heard === undefined || heardAttempts === undefined) throw new Error('bug: two were opened');
+  const all = [...views.all, heard.view, heardAttempts.view];
   const reached = async (position: Position): Promise<void> => {
     await Promise.all([views.reached(position), heard.view.reached(position)]);
   };
@@ -85,6 +94,12 @@ export async function openAuthViews(
     ...views,
     all,
     ...{ heard, clock, reached },
+    heardOfUsers: heardInEither(heardAttempts, heard),
+    freshAttempts: async () => {
+      const head = await log.attempts.head();
+      await Promise.all([views.attempts.reached(head), heardAttempts.view.reached(head)]);
+      return head;
+    },
     failure: () => firstFailure(all),
     broken: Promise.race(all.map(failureOf)),
     fresh: async () => {
@@ -95,12 +110,13 @@ export async function openAuthViews(
     close: () => {
       views.close();
       heard.view.close();
+      heardAttempts.view.close();
     },
   };
 }
 
-const openHeardOf = async (log: ClusterLog, by: Parameters<typeof openHeard>[2]): Promise<Heard> =>
-  openHeard(log.state, await log.state.head(), by);
+const openHeardOf = async (log: EventLog, by: Parameters<typeof openHeard>[2]): Promise<Heard> =>
+  openHeard(log, await log.head(), by);
 
 const failureOf = (view: View<unknown>): Promise<never> =>
   new Promise((_resolve, reject) => {

@@ -8,8 +8,10 @@ import type { ClusterLog } from '../log/event-log.ts';
 import { noWitnesses, type Witnesses } from '../log/signed-head-witness.ts';
 import { afterwards } from './afterwards.ts';
 import { auditWriter } from './audit/audit-writer.ts';
+import { tellAttempts } from './audit/tell-attempts.ts';
 import { startDecisionsAt } from '../log/starting-points.ts';
 import { startsIn } from '../views/decided.ts';
+import { attemptsStart } from '../views/login-attempts.ts';
 import { reportingUnreadable } from '../views/unreadable.ts';
 import { authDefaults, type AuthSettings } from './auth-settings.ts';
 import { type AuthViews, openAuthViews } from './auth-views.ts';
@@ -151,7 +153,9 @@ export async function buildDeps(
     await Promise.all([keys.signer('user'), keys.signer('host')]).catch(explainImport);
     presence.renew({ hostId, role: 'Auth' }, ownPresence.ttlSeconds);
     await flushIfRoom(presence, sink);
+    await folds.freshAttempts();
     startDecisionsAt(log.state, startsIn(folds));
+    startDecisionsAt(log.attempts, attemptsStart(folds.attempts));
     folds.decided.changes.subscribe({
       error: (e: unknown) => {
         sink.warn('decisions read all that ever happened to a user or host: its fold has ended', {
@@ -165,6 +169,7 @@ export async function buildDeps(
     const drift = tellDrift({ ...configuring, views });
     const audit = auditWriter(log.audit, hostId);
     const own = ownAudit({ writer: audit, state: log.state, world, hostId });
+    const attemptsTeller = tellAttempts({ log, world, sink, hostId });
     const gates = openGates(own, world, hostId, sink);
     const quotas = openQuotas({
       settings: parts.quotas ?? usualQuotas,
@@ -180,6 +185,7 @@ export async function buildDeps(
     const witnesses = parts.witnesses ?? noWitnesses;
     const heads = signingHeads({ log, world, sink, metrics, hostId, witnesses });
     closers.push(
+      () => attemptsTeller.close(),
       () => gates.close(),
       () => quotas.close(),
       () => {
@@ -206,6 +212,7 @@ export async function buildDeps(
         afterwards: following,
         audit,
         ownAudit: own,
+        attemptsTeller,
         gate: gates.gate,
         joins: gates.joins,
         renewals: renewalTurns({

@@ -11,9 +11,10 @@ import type { AuthDeps } from './deps.ts';
  */
 type Deps = Pick<AuthDeps, 'views' | 'world'>;
 
+/** `state` with its attempts (`userNow`). */
 export const timeForUser = ({ views, world }: Deps, username: string, state: UserState): DecidingTime => ({
   now: world.now(),
-  ages: views.heard.ages(userStream(username), state.status === 'active' ? spansOfUser(state) : []),
+  ages: views.heardOfUsers(userStream(username), state.status === 'active' ? spansOfUser(state) : []),
 });
 
 export const timeForToken = ({ views, world }: Deps, hash: string, state: TokenState): DecidingTime => ({

@@ -19,6 +19,7 @@ import type { RenewalTurns } from './host/renewal-turns.ts';
 import type { JoinGate } from './host/join-gate.ts';
 import type { LoginGate } from './user/login-gate.ts';
 import type { OwnAudit } from './audit/own-audit.ts';
+import type { AttemptsTeller } from './audit/tell-attempts.ts';
 import type { PastFolds } from './past/past-folds.ts';
 import type { PresenceWriter } from './host/presence-writer.ts';
 import type { Quotas } from './limits/quotas.ts';
@@ -49,6 +50,7 @@ export interface AuthDeps {
   readonly afterwards: Afterwards;
   readonly audit: AuditWriter;
   readonly ownAudit: OwnAudit;
+  readonly attemptsTeller: AttemptsTeller;
   readonly gate: LoginGate;
   readonly joins: JoinGate;
   readonly renewals: RenewalTurns;

@@ -26,6 +26,7 @@ import { clusterOfKey, keysOfTrusted } from '../views/trusted-clusters.ts';
 import { userStandingOf } from '../views/user-life.ts';
 import { announceAdopted, announceSelf, keepAnnounced } from './host/announce-self.ts';
 import { forgetAbsent } from './host/forget-absent.ts';
+import { recordAttemptsApart } from './user/attempts-apart.ts';
 import { automaticRotation } from './authority/automatic-rotation.ts';
 import { measureRotations } from './authority/rotation-metrics.ts';
 import { authCondition } from './auth-condition.ts';
@@ -132,8 +133,13 @@ async function start(service: AuthServiceDeps): Promise<Started & { readonly run
       visible: (who, event) => logPolicy.visible(who, partition, event),
       sink,
     });
-  const [state, presence, audit] = await Promise.all([tailOf('state'), tailOf('presence'), tailOf('audit')]);
-  tails.push(state, presence, audit);
+  const [state, attempts, presence, audit] = await Promise.all([
+    tailOf('state'),
+    tailOf('attempts'),
+    tailOf('presence'),
+    tailOf('audit'),
+  ]);
+  tails.push(state, attempts, presence, audit);
   const closeAll = async (): Promise<void> => {
     for (const tail of tails) tail.close();
     await close();
@@ -143,7 +149,7 @@ async function start(service: AuthServiceDeps): Promise<Started & { readonly run
       implementations(deps),
       {
         log,
-        tails: { state, presence, audit },
+        tails: { state, attempts, presence, audit },
         policy: logPolicy,
         views: (partition) => (partition === 'audit' ? [] : deps.views.stored(partition)),
         keepAliveMs,
@@ -199,6 +205,8 @@ async function start(service: AuthServiceDeps): Promise<Started & { readonly run
     const secrets = destroySuperseded(deps);
     void secrets.run();
     const forgetting = forgetAbsent(deps);
+    const apart = recordAttemptsApart(deps);
+    deps.attemptsTeller.soon();
     const compaction = startCompaction({
       log: deps.log,
       views: deps.views,
@@ -206,6 +214,7 @@ async function start(service: AuthServiceDeps): Promise<Started & { readonly run
       sink,
       metrics,
       hostId: config.hostId,
+      tellAttempts: () => deps.attemptsTeller.tellBeforeTrim(),
     });
     let finish: () => void = () => undefined;
     const stopped = new Promise<void>((resolve) => {
@@ -216,7 +225,11 @@ async function start(service: AuthServiceDeps): Promise<Started & { readonly run
     const running: Running = {
       done,
       diagnostics: () => reportOf(deps, log),
-      condition: () => authCondition({ ...deps, log, compaction, secrets, forgetting, rotation }),
+      condition: () =>
+        authCondition({
+          ...{ ...deps, log, compaction, secrets, forgetting, apart, rotation },
+          telling: deps.attemptsTeller.upkeep,
+        }),
       stop: endingOnce(async (grace) => {
         stopping.abort();
         stopTimer(renewing);
@@ -228,6 +241,7 @@ async function start(service: AuthServiceDeps): Promise<Started & { readonly run
         await compaction.close();
         await secrets.close();
         await forgetting.close();
+        await apart.close();
         await rotation.close();
         await roots.close();
         measuring.close();

@@ -13,7 +13,7 @@ import type { Settings } from '../domain/config-facts.ts';
 import { noDeadline } from '../base/deadline.ts';
 import { execute } from '../log/execute.ts';
 import type { ClusterLog } from '../log/event-log.ts';
-import type { Recorded } from '../log/event.ts';
+import type { Partition, Recorded } from '../log/event.ts';
 import { memoryLog } from '../log/memory-log.ts';
 import { generateEd25519 } from '../pki/key-pair.ts';
 import { otpCode } from '../pki/otp.ts';
@@ -23,6 +23,7 @@ import { acceptInvite } from './invite/accept-invite.ts';
 import { buildDeps } from './build-deps.ts';
 import { createUser } from './user/create-user.ts';
 import type { AuthDeps } from './deps.ts';
+import { heartbeat } from './host/heartbeat.ts';
 import { guardedLog } from './log/guarded-log.ts';
 import { logIn } from './user/log-in.ts';
 import type { QuotaSettings } from './limits/quota-rules.ts';
@@ -148,6 +149,28 @@ export async function addUser(
   return otpUrl;
 }
 
+/** Another auth server says that it is alive, and how much it understands. */
+export async function announceAuth(
+  { deps, world }: TestAuth,
+  hostId: string,
+  understands: number,
+): Promise<void> {
+  const record = { hostId, role: 'Auth' as const, nodename: 'auth-2', address: '10.0.0.2:3025' };
+  const host = {
+    ...record,
+    publicAddress: '',
+    sshPublicAddress: '',
+    labels: {},
+    version: '4.5.0',
+    understands,
+  };
+  const call = callOf({ kind: 'host', role: 'Auth', hostId, address: '10.0.0.2:1' });
+  await heartbeat(deps, call, { host, ttlSeconds: 60, sentAt: world.now() });
+  await deps.presence.flush();
+  await deps.views.presence.reached(await deps.log.presence.head());
+  await deps.views.fresh();
+}
+
 /** Opens an invite or reset link as a person does. */
 export const openLink = (deps: AuthDeps, token: string): ReturnType<typeof readInvite> =>
   readInvite(deps, hostCall('Proxy'), { token, clientAddress: '192.0.2.7:1' });
@@ -180,10 +203,7 @@ export async function addRole(auth: TestAuth, spec: RoleSpec): Promise<void> {
   await auth.deps.views.reached(position ?? 0);
 }
 
-export async function eventsOf(
-  log: ClusterLog,
-  partition: 'state' | 'presence' | 'audit',
-): Promise<Recorded[]> {
+export async function eventsOf(log: ClusterLog, partition: Partition): Promise<Recorded[]> {
   const all: Recorded[] = [];
   for await (const event of log[partition].history(0)) all.push(event);
   return all;

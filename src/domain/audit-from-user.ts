@@ -103,6 +103,7 @@ const tellers: Tellers = {
       message: reason,
       ...(source === undefined ? {} : { from: source }),
     }),
+  'user.attempts_apart': () => undefined,
   'user.unlocked': (_data, around) =>
     catalogue.lockDeleted({
       ...changed(around),

@@ -8,6 +8,9 @@ import { emptyRecent, type Recent, remember, remembers } from './recent.ts';
 const generation = z.string().min(1).max(64);
 const number = z.number().int().nonnegative();
 
+/** An event of the partition `attempts`. The id shows whether that still holds it there. */
+const attemptPlace = z.object({ position: number, id: z.string() });
+
 export const auditFact = z.object({
   type: z.literal('audit.recorded'),
   data: z.object({
@@ -21,9 +24,18 @@ export const auditFact = z.object({
       .array(z.tuple([generation, number]))
       .min(1)
       .optional(),
+    /** Of `toldAttemptsStream`: what it tells of. */
+    attempt: attemptPlace.optional(),
   }),
 });
 export type AuditFact = z.infer<typeof auditFact>;
+
+/** In `toldAttemptsStream`: up to there nothing of the partition `attempts` is left to tell. */
+export const toldFact = z.object({
+  type: z.literal('attempts.told'),
+  data: z.object({ until: attemptPlace }),
+});
+export type ToldFact = z.infer<typeof toldFact>;
 
 /** How a sender numbers events: within a generation, in the order in which it sends them. */
 export const auditNumbers = z.object({ generation, numbers: z.array(number) });

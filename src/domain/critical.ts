@@ -14,6 +14,8 @@ export const levels = {
   deniedLoginFunctions: 3,
   /** Other clusters: an older auth server does not pass on to hosts that one is disabled. */
   trustedClusters: 4,
+  /** Logins recorded apart from users: an older auth server refuses those users (`user.attempts_apart`). */
+  attemptsApart: 5,
 } as const satisfies Readonly<Record<string, number>>;
 
 /** How much of the facts this release reads. Hosts announce it: auth knows what the oldest of them reads. */

@@ -27,6 +27,9 @@ export const hostStream = (hostId: string): StreamName => `host-${hostId}`;
 /** Partition `presence`; one writer each, so renewals of different auth servers never conflict. */
 export const presenceStream = (authHostId: string): StreamName => `presence-${authHostId}`;
 
+/** Partition `audit`: what was told of the partition `attempts`, in its order. */
+export const toldAttemptsStream = 'attempts-told' satisfies StreamName;
+
 /** Partition `audit`: events of one session share a stream; others go by the server that saw them. */
 export const auditStream = (event: Pick<AuditEvent, 'sid' | 'server_id'>, authHostId: string): StreamName =>
   event.sid ? `session-${event.sid}` : `audit-${event.server_id ?? authHostId}`;

@@ -21,6 +21,8 @@ export interface CreateUser {
   readonly traits: Traits;
   /** Left out: no link; the user has no password until a reset. */
   readonly invite?: InviteReference;
+  /** Whether its attempts to log in are recorded in the partition `attempts`. Left out: not yet. */
+  readonly attemptsApart?: boolean;
 }
 
 /** A user as a file of everything has it, with the ids of what it proves itself by. */
@@ -68,6 +70,14 @@ export interface ChangeUserAccess {
 export interface UnlockUser {
   readonly type: 'unlock-user';
   readonly username: string;
+  /** Whether failures count, or locks hold, by attempts that are recorded apart. */
+  readonly failedApart?: boolean;
+}
+
+/** Attempts to log in are recorded in the partition `attempts` from here on. */
+export interface RecordAttemptsApart {
+  readonly type: 'record-attempts-apart';
+  readonly username: string;
 }
 
 export interface DeleteUser {
@@ -76,7 +86,14 @@ export interface DeleteUser {
 }
 
 export type UserChange =
-  CreateUser | RestoreUser | ResetUser | SetCredentials | ChangeUserAccess | UnlockUser | DeleteUser;
+  | CreateUser
+  | RestoreUser
+  | ResetUser
+  | SetCredentials
+  | ChangeUserAccess
+  | UnlockUser
+  | RecordAttemptsApart
+  | DeleteUser;
 
 export function decideUserChange(state: UserState, command: UserChange): readonly UserFact[] {
   switch (command.type) {
@@ -91,12 +108,12 @@ export function decideUserChange(state: UserState, command: UserChange): readonl
       return setCredentials(state, command);
     case 'change-user-access':
       return changeAccess(existing(state, command.username), command);
-    case 'unlock-user': {
-      const { lock, sourceLocks, failures } = existing(state, command.username);
-      return lock || sourceLocks.length > 0 || failures.length > 0
-        ? [{ type: 'user.unlocked', data: {} }]
-        : [];
-    }
+    case 'unlock-user':
+      return unlock(existing(state, command.username), command);
+    case 'record-attempts-apart':
+      return existing(state, command.username).attempts === 'apart'
+        ? []
+        : [{ type: 'user.attempts_apart', data: {} }];
     case 'delete-user':
       existing(state, command.username);
       return [{ type: 'user.deleted', data: {} }];
@@ -118,7 +135,16 @@ export const invited = (
   data: { inviteHash: hash, purpose, expiresAt },
 });
 
-function create(state: UserState, { username, roles, traits, invite }: CreateUser): readonly UserFact[] {
+function unlock(
+  { lock, sourceLocks, failures }: ActiveUser,
+  { failedApart = false }: UnlockUser,
+): readonly UserFact[] {
+  const hasFailed = lock !== null || sourceLocks.length > 0 || failures.length > 0 || failedApart;
+  return hasFailed ? [{ type: 'user.unlocked', data: {} }] : [];
+}
+
+function create(state: UserState, command: CreateUser): readonly UserFact[] {
+  const { username, roles, traits, invite, attemptsApart = false } = command;
   if (state.status !== 'absent')
     throw new CodedError('already_exists', `user "${username}" already registered`);
   checkName('user', username);
@@ -126,7 +152,13 @@ function create(state: UserState, { username, roles, traits, invite }: CreateUse
   checkTraits(traits);
   checkFits({ username, roles, traits });
   return [
-    { type: 'user.created', data: { username, roles: unique(roles), traits } },
+    {
+      type: 'user.created',
+      data: { username, roles: unique(roles), traits, ...(state.before && { before: state.before }) },
+    },
+    ...(attemptsApart && state.before?.attempts !== 'apart'
+      ? [{ type: 'user.attempts_apart', data: {} } as const]
+      : []),
     ...(invite === undefined ? [] : [invited(invite, 'invite')]),
   ];
 }

@@ -23,6 +23,7 @@ export type Refusal = (typeof refusals)[number];
 const source = z.string().optional();
 
 const roles = z.array(z.string());
+const natural = z.number().int().nonnegative();
 
 /** What the certificate given to a login admits to. */
 export const grant = z.object({
@@ -55,6 +56,13 @@ export const userFact = z.discriminatedUnion('type', [
       traits,
       /** Of a restored user: certificates of before name it. Left out: this event begins it. */
       life: z.object({ id: z.string().min(1), isFirst: z.boolean() }).optional(),
+      /** What remains of users who had this name; left out where nobody had. */
+      before: z
+        .object({
+          attempts: z.enum(['here', 'apart']),
+          era: z.object({ cleared: natural, forgotten: natural }),
+        })
+        .optional(),
     }),
   }),
   /** A link was issued; any older link of this user is void from here on. */
@@ -64,8 +72,14 @@ export const userFact = z.discriminatedUnion('type', [
   }),
   /** The old password, and everything proved with it, no longer admits anyone. */
   z.object({ type: z.literal('user.password_reset'), data: z.object({}) }),
-  /** Secret `passwordHash`. Ends a lock. */
-  z.object({ type: z.literal('user.password_set'), data: z.object({ passwordId: z.string(), addresses }) }),
+  /**
+   * Secret `passwordHash`. Ends a lock. `source`: of the person who had another password and gave that, known
+   * from now on.
+   */
+  z.object({
+    type: z.literal('user.password_set'),
+    data: z.object({ passwordId: z.string(), addresses, source }),
+  }),
   /**
    * Secret `otpSeed`. The code of `usedStep` was spent to prove that the person has the seed. `addresses`: it
    * was set alone, by the person itself; else it comes with a password.
@@ -116,6 +130,8 @@ export const userFact = z.discriminatedUnion('type', [
     }),
   }),
   z.object({ type: z.literal('user.unlocked'), data: z.object({}) }),
+  /** From here on attempts to log in are recorded in the partition `attempts`, also of later users. */
+  z.object({ type: z.literal('user.attempts_apart'), data: z.object({}) }),
   z.object({ type: z.literal('user.roles_changed'), data: z.object({ roles }) }),
   z.object({ type: z.literal('user.traits_changed'), data: z.object({ traits }) }),
   z.object({ type: z.literal('user.deleted'), data: z.object({}) }),
@@ -134,9 +150,15 @@ export interface NewOtp {
   readonly usedStep: number;
 }
 
-export const passwordSet = (id: string, hash: Uint8Array, from: Addresses): UserFact => ({
+/** `source`: only where who sets it is known to be the user. */
+export const passwordSet = (
+  id: string,
+  hash: Uint8Array,
+  from: Addresses,
+  source?: string,
+): UserFact => ({
   type: 'user.password_set',
-  data: { passwordId: id, addresses: from },
+  data: { passwordId: id, addresses: from, ...(source !== undefined && { source }) },
   secrets: { [passwordHashSecret]: hash },
 });
 

@@ -68,6 +68,18 @@ export const decideLogin = (state: UserState, command: LogIn): readonly UserFact
   decideProof(state, command, (active) => [provedFact(command, 'local', certificateOf(active, command))]);
 
 /**
+ * Whether password and code are still those of the user, where the attempt was recorded elsewhere: that
+ * nothing was locked, and the code not spent, has been decided there.
+ */
+export function isStillProved(
+  { passwordId, otp }: Pick<ActiveUser, 'passwordId' | 'otp'>,
+  { password, otp: code }: Pick<Proof, 'password' | 'otp'>,
+): boolean {
+  if (password.status === 'wrong' || password.id !== passwordId) return false;
+  return code.status === 'not_required' || (code.status === 'matched' && code.id === otp?.id);
+}
+
+/**
  * What `proved` makes of the user, when the proof holds; else the facts of the failure. Whatever a person
  * does with its password counts as one attempt, and is limited as one.
  */

@@ -3,8 +3,8 @@ import { minute } from '../base/time.ts';
 import { invalidLink } from './invite.ts';
 import { invited, type InviteReference } from './user-change.ts';
 import { type Addresses, type NewOtp, otpSet, passwordSet, type UserFact } from './user-fact.ts';
-import { decideProof, type Proof, provedFact } from './user-login.ts';
-import type { UserState } from './user-state.ts';
+import { decideProof, isStillProved, type Proof, provedFact } from './user-login.ts';
+import type { AttemptsAt, UserState } from './user-state.ts';
 
 /** What a person gave its password and code for, as `method` of the fact that spends the code. */
 export const ownChangeMethods = { password: 'password_change', codeDevice: 'code_device_change' } as const;
@@ -13,6 +13,8 @@ export const ownChangeMethods = { password: 'password_change', codeDevice: 'code
 export const codeDeviceTtlMs = 10 * minute;
 
 export interface OwnProof extends Proof {
+  /** Where the attempt is recorded: with the change, or it was, apart from it, before this is decided. */
+  readonly recorded: AttemptsAt;
   /** Why a person who proves to be this user may change nothing now. */
   readonly forbidden: string | undefined;
 }
@@ -57,15 +59,13 @@ export const isOwnChange = (command: { readonly type: string }): command is OwnC
 export function decideOwnChange(state: UserState, command: OwnChange): readonly UserFact[] {
   switch (command.type) {
     case 'change-password':
-      return decideProof(state, command, () => {
-        requireAllowed(command);
-        return changedPassword(command);
-      });
+      return decideProved(state, command, (proved) => [
+        { type: 'user.password_reset', data: {} },
+        ...proved,
+        passwordSet(command.passwordId, command.passwordHash, command.addresses, command.source),
+      ]);
     case 'begin-code-device':
-      return decideProof(state, command, () => {
-        requireAllowed(command);
-        return [provedFact(command, ownChangeMethods.codeDevice), invited(command.invite, 'code_device')];
-      });
+      return decideProved(state, command, (proved) => [...proved, invited(command.invite, 'code_device')]);
     case 'set-code-device':
       return setCodeDevice(state, command);
     default:
@@ -73,19 +73,30 @@ export function decideOwnChange(state: UserState, command: OwnChange): readonly 
   }
 }
 
-function requireAllowed({ forbidden }: OwnProof): void {
-  if (forbidden !== undefined) throw new CodedError('access_denied', forbidden);
-}
+/** What a proof was given for, as `method` of the fact that spends its code. */
+export const methodOf = ({ type }: ChangePassword | BeginCodeDevice): string =>
+  type === 'change-password' ? ownChangeMethods.password : ownChangeMethods.codeDevice;
 
 /**
- * Begins as a reset does: whoever knew the old password may have logged in with it, so that only where this
- * person is now remains a known source.
+ * A change of the password begins as a reset does: whoever knew the old one may have logged in with it, so
+ * that only where this person is now remains a known source.
+ * @param change the facts of the change, given the fact that spends the code where that goes with it.
  */
-const changedPassword = (command: ChangePassword): readonly UserFact[] => [
-  { type: 'user.password_reset', data: {} },
-  provedFact(command, ownChangeMethods.password),
-  passwordSet(command.passwordId, command.passwordHash, command.addresses),
-];
+function decideProved(
+  state: UserState,
+  command: ChangePassword | BeginCodeDevice,
+  change: (proved: readonly UserFact[]) => readonly UserFact[],
+): readonly UserFact[] {
+  if (state.status === 'active' && state.attempts !== command.recorded)
+    throw new CodedError('unavailable', 'logins of this user are recorded elsewhere from now on, try again');
+  const allowed = (proved: readonly UserFact[]): readonly UserFact[] => {
+    if (command.forbidden !== undefined) throw new CodedError('access_denied', command.forbidden);
+    return change(proved);
+  };
+  if (command.recorded === 'here')
+    return decideProof(state, command, () => allowed([provedFact(command, methodOf(command))]));
+  return state.status === 'active' && isStillProved(state, command) ? allowed([]) : [];
+}
 
 /** A reset, a new password and a newer secret make the invite void, so that they void this as well. */
 function setCodeDevice(state: UserState, { inviteHash, otp, addresses }: SetCodeDevice): readonly UserFact[] {

@@ -29,17 +29,8 @@ interface NameLock {
   readonly forMs?: number | undefined;
 }
 
-export interface ActiveUser {
-  readonly status: 'active';
-  readonly username: string;
-  readonly roles: readonly string[];
-  readonly traits: Traits;
-  /** The link that may set credentials now; null when there is none. */
-  readonly invite: { readonly hash: string; readonly expiresAt: Instant } | null;
-  /** Ids of the current password and seed; null when there is none. */
-  readonly passwordId: string | null;
-  /** `lastStep` and all earlier ones are spent. */
-  readonly otp: { readonly id: string; readonly lastStep: number } | null;
+/** What decides for minutes: which attempts failed, and what they locked. */
+export interface Tries {
   /**
    * The last failures that were not followed by a login from their source or by the end of a lock, oldest
    * first, at most `maxFailures`.
@@ -52,7 +43,47 @@ export interface ActiveUser {
   /** Where this user logged in from last, the newest last. */
   readonly knownSources: readonly string[];
 }
-export type UserState = { readonly status: 'absent' } | ActiveUser;
+
+/**
+ * How often something about the user ended all tries before it: attempts that were recorded before the last
+ * of these count for nothing. Goes on counting when the name is given again.
+ */
+export interface Era {
+  /** By a new user, a new password, an end of locks: no failure and no lock of before is left. */
+  readonly cleared: number;
+  /** By a new user, and where the password may have been known to others: no source is known. */
+  readonly forgotten: number;
+}
+
+/**
+ * Where attempts to log in are recorded: with the user, as releases did that had no other place; or in the
+ * partition `attempts`, once `user.attempts_apart` says so. Then the tries here are what it begins with.
+ */
+export type AttemptsAt = 'here' | 'apart';
+
+/** What remains of users who had this name. */
+interface Before {
+  readonly attempts: AttemptsAt;
+  readonly era: Era;
+}
+const never: Before = { attempts: 'here', era: { cleared: 0, forgotten: 0 } };
+
+export interface ActiveUser extends Tries {
+  readonly status: 'active';
+  readonly attempts: AttemptsAt;
+  readonly era: Era;
+  readonly username: string;
+  readonly roles: readonly string[];
+  readonly traits: Traits;
+  /** The link that may set credentials now; null when there is none. */
+  readonly invite: { readonly hash: string; readonly expiresAt: Instant } | null;
+  /** Ids of the current password and seed; null when there is none. */
+  readonly passwordId: string | null;
+  /** `lastStep` and all earlier ones are spent. */
+  readonly otp: { readonly id: string; readonly lastStep: number } | null;
+}
+/** `before`: left out where nobody ever had the name. */
+export type UserState = { readonly status: 'absent'; readonly before?: Before } | ActiveUser;
 
 export type Lock =
   | { readonly status: 'active' }
@@ -107,13 +138,21 @@ export const spansOfUser = ({ failures, lock, sourceLocks }: ActiveUser): readon
   ...[...sourceLocks, ...(lock ? [lock] : [])].map(lockSpan),
 ];
 
-const cleared = { failures: [], lock: null, sourceLocks: [] } as const;
+/** No failure counts, and nothing is locked. */
+export const cleared = { failures: [], lock: null, sourceLocks: [] } as const;
+
+const clearedIn = ({ cleared: times, forgotten }: Era): Era => ({ cleared: times + 1, forgotten });
+const forgottenIn = ({ cleared: times, forgotten }: Era): Era => ({
+  cleared: times,
+  forgotten: forgotten + 1,
+});
 
 export function evolveUser(state: UserState, fact: UserFact): UserState {
   if (fact.type === 'user.created') {
-    const { username, roles, traits } = fact.data;
+    const { username, roles, traits, before: { attempts, era } = never } = fact.data;
     return {
       status: 'active',
+      ...{ attempts, era: forgottenIn(clearedIn(era)) },
       ...{ username, roles, traits },
       invite: null,
       passwordId: null,
@@ -133,27 +172,49 @@ function evolveActive(state: ActiveUser, fact: LaterFact): UserState {
       return { ...state, invite: { hash: fact.data.inviteHash, expiresAt: fact.data.expiresAt } };
     case 'user.password_reset':
       // Whoever knew the old password may have logged in with it.
-      return { ...state, passwordId: null, knownSources: [] };
+      return { ...state, passwordId: null, knownSources: [], era: forgottenIn(state.era) };
     case 'user.password_set':
-      return { ...state, ...cleared, passwordId: fact.data.passwordId, invite: null };
+      return {
+        ...withKnownSource(state, fact.data.source),
+        ...cleared,
+        ...{ passwordId: fact.data.passwordId, invite: null, era: clearedIn(state.era) },
+      };
     case 'user.otp_set':
       return { ...state, otp: { id: fact.data.otpId, lastStep: fact.data.usedStep } };
+    case 'user.logged_in':
+    case 'user.login_refused':
+    case 'user.locked':
+      return evolveTries(state, fact);
+    case 'user.attempts_apart':
+      return { ...state, attempts: 'apart' };
+    case 'user.unlocked':
+      return { ...state, ...cleared, era: clearedIn(state.era) };
+    case 'user.roles_changed':
+      return { ...state, roles: fact.data.roles };
+    case 'user.traits_changed':
+      return { ...state, traits: fact.data.traits };
+    case 'user.deleted':
+      return { status: 'absent', before: { attempts: state.attempts, era: state.era } };
+    default:
+      return unreachable(fact);
+  }
+}
+
+/** What an attempt of a user is: a login, a failure, and what it locked. */
+export type AttemptFact = Extract<
+  UserFact,
+  { type: 'user.logged_in' | 'user.login_refused' | 'user.locked' }
+>;
+
+/** The tries after an attempt, and which code is spent. */
+export function evolveTries<T extends Tries & Pick<ActiveUser, 'otp'>>(state: T, fact: AttemptFact): T {
+  switch (fact.type) {
     case 'user.logged_in':
       return { ...loggedInFrom(state, fact.data.source), otp: spent(state.otp, fact.data.otp) };
     case 'user.login_refused':
       return { ...state, failures: [...state.failures, failureIn(fact.data)].slice(-maxFailures) };
     case 'user.locked':
       return locked(state, fact.data);
-    case 'user.unlocked':
-      return { ...state, ...cleared };
-    case 'user.roles_changed':
-      return { ...state, roles: fact.data.roles };
-    case 'user.traits_changed':
-      return { ...state, traits: fact.data.traits };
-    case 'user.deleted':
-      return { status: 'absent' };
-    default:
-      return unreachable(fact);
   }
 }
 
@@ -163,10 +224,10 @@ const failureIn = ({ at, source }: { at: Instant; source?: string | undefined })
 });
 
 /** Failures end with the lock that they led to; those of one source continue to count for the user. */
-function locked(
-  state: ActiveUser,
+function locked<T extends Tries>(
+  state: T,
   { source, ...lock }: NameLock & { source?: string | undefined },
-): ActiveUser {
+): T {
   if (source === undefined) return { ...state, failures: [], lock };
   return {
     ...state,
@@ -181,16 +242,22 @@ function locked(
  * A login ends the failures of its own source, not those of others. Where its source is not known, it ends
  * all.
  */
-function loggedInFrom(state: ActiveUser, source: string | undefined): ActiveUser {
+function loggedInFrom<T extends Tries>(state: T, source: string | undefined): T {
   if (source === undefined) return { ...state, ...cleared };
   const isOther = (one: { readonly source: string | null }): boolean => one.source !== source;
   return {
     ...state,
     failures: state.failures.filter(isOther),
     sourceLocks: state.sourceLocks.filter(isOther),
-    knownSources: [...state.knownSources.filter((one) => one !== source), source].slice(-maxKnownSources),
+    knownSources: withSource(state.knownSources, source),
   };
 }
+
+const withKnownSource = (state: ActiveUser, source: string | undefined): ActiveUser =>
+  source === undefined ? state : { ...state, knownSources: withSource(state.knownSources, source) };
+
+const withSource = (known: readonly string[], source: string): readonly string[] =>
+  [...known.filter((one) => one !== source), source].slice(-maxKnownSources);
 
 type UsedOtp = Extract<UserFact, { type: 'user.logged_in' }>['data']['otp'];
 

@@ -95,6 +95,7 @@ export async function isArchive(path: string): Promise<boolean> {
 class Index {
   readonly slots: Record<Partition, Map<number, Place>> = {
     state: new Map(),
+    attempts: new Map(),
     presence: new Map(),
     audit: new Map(),
   };

@@ -43,7 +43,7 @@ export interface Copied {
 }
 
 /** `state` last, so that the events that others refer to are in the copy as well. */
-const order: readonly Partition[] = ['audit', 'presence', 'state'];
+const order: readonly Partition[] = ['audit', 'presence', 'attempts', 'state'];
 /** Passes for a log in use: the last one copies events that were appended during the previous one. */
 const maxPasses = 10;
 const little = 64;

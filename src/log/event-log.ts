@@ -242,9 +242,10 @@ export interface SnapshotContents {
   readonly fault: string | undefined;
 }
 
-/** The whole log: one store, three partitions. */
+/** The whole log: one store, four partitions. */
 export interface ClusterLog {
   readonly state: EventLog;
+  readonly attempts: EventLog;
   readonly presence: EventLog;
   readonly audit: EventLog;
   /**

@@ -21,8 +21,13 @@ export type Position = number;
 export type Revision = number;
 
 /** One append touches one partition, so things that are decided together are in the same one. */
-export const partitions = ['state', 'presence', 'audit'] as const;
+export const partitions = ['state', 'presence', 'audit', 'attempts'] as const;
 export type Partition = (typeof partitions)[number];
+
+/** Trimmed behind their snapshots: what they hold is in the views that are stored with these. */
+export const trimmedPartitions = ['presence', 'attempts'] as const satisfies readonly Partition[];
+export const isTrimmed = (partition: Partition): boolean =>
+  (trimmedPartitions as readonly Partition[]).includes(partition);
 
 /** Who and what caused an event. */
 export interface Cause {

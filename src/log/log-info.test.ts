@@ -20,7 +20,7 @@ describe('what is known of a log', () => {
     const { partitions, trouble, keys, store, outlook } = await logInfo(log);
     expect({ trouble, keys, store: store.type }).toEqual({ trouble: undefined, keys: [], store: 'memory' });
     expect(outlook).toMatchObject({ status: 'not known' });
-    expect(partitions.map(({ partition }) => partition)).toEqual(['state', 'presence', 'audit']);
+    expect(partitions.map(({ partition }) => partition)).toEqual(['state', 'presence', 'audit', 'attempts']);
     for (const one of partitions) {
       expect(one).toMatchObject({
         ...{ slot: 0, position: 0, firstSlot: 0, streams: 0, snapshots: [], unsigned: 0 },

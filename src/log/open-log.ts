@@ -135,7 +135,12 @@ function makeLogs(options: LogOptions): Record<Partition, PartitionLog> {
   };
   const make = (partition: Partition): PartitionLog =>
     new PartitionLog(partition, { ...full, known: options.known?.[partition] });
-  return { state: make('state'), presence: make('presence'), audit: make('audit') };
+  return {
+    state: make('state'),
+    attempts: make('attempts'),
+    presence: make('presence'),
+    audit: make('audit'),
+  };
 }
 
 const clusterLog = (logs: Readonly<Record<Partition, PartitionLog>>, driver: SlotDriver): ClusterLog => ({
@@ -147,7 +152,12 @@ const clusterLog = (logs: Readonly<Record<Partition, PartitionLog>>, driver: Slo
   lookFor: (partition, place) => logs[partition].lookFor(place),
   recovery: (partition) => logs[partition].recovery(),
   recover: (partition, step, cause) => logs[partition].recover(step, cause),
-  stats: () => ({ state: logs.state.stats(), presence: logs.presence.stats(), audit: logs.audit.stats() }),
+  stats: () => ({
+    state: logs.state.stats(),
+    attempts: logs.attempts.stats(),
+    presence: logs.presence.stats(),
+    audit: logs.audit.stats(),
+  }),
   store: () => driver.report(),
   close: async () => {
     await Promise.all(partitions.map((name) => logs[name].close()));

@@ -132,9 +132,10 @@ describe('taking back a move that has ended', () => {
         keyring,
         cause,
       }).catch((e: unknown) => (e as Error).message);
-      // Six writes: three partitions are closed, and three opened again.
-      expect(ended).toBe(dies < 6 ? 'gone' : 'after it ended');
-      if (dies < 6) await back();
+      // Each partition is closed, and opened again.
+      const writes = 2 * partitions.length;
+      expect(ended).toBe(dies < writes ? 'gone' : 'after it ended');
+      if (dies < writes) await back();
       await expectBack();
     },
   );

@@ -1,7 +1,7 @@
 import { isCoded } from '../base/errors.ts';
 import type { Instant } from '../base/time.ts';
 import type { Batch } from './batch.ts';
-import type { Partition, Position, Recorded } from './event.ts';
+import { isTrimmed, type Partition, type Position, type Recorded } from './event.ts';
 import { logKeyIn, logKeyStream } from './log-key.ts';
 import type { BadSlot } from './reader-condition.ts';
 import { checkHead, headOf, headsStream, type LogKey, type SignedHead } from './signed-head.ts';
@@ -174,7 +174,7 @@ export class HeadEvidence {
   #beforeFirst(one: WitnessedHead, snapshot: SlotState | undefined): void {
     if (!this.#isGood(one)) return;
     if (snapshot) this.#compareWitnessed(one, snapshot);
-    else if (this.#options.partition === 'presence') this.#trimmed++;
+    else if (isTrimmed(this.#options.partition)) this.#trimmed++;
     else
       this.#find(
         'taken away',

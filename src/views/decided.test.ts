@@ -183,7 +183,7 @@ describe('what decisions begin with', () => {
     // Raise the name with each change of these, and of the states.
     expect({ name: decidedView.name, read }).toMatchInlineSnapshot(`
       {
-        "name": "decided.1",
+        "name": "decided.2",
         "read": {
           "host": [
             "joined",
@@ -206,6 +206,7 @@ describe('what decisions begin with', () => {
             "login_refused",
             "locked",
             "unlocked",
+            "attempts_apart",
             "roles_changed",
             "traits_changed",
             "deleted",

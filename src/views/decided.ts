@@ -64,7 +64,7 @@ const rememberedEvents = 50_000;
  * (`decided.test.ts` has both): where a release cannot read a fact it must not begin after it.
  */
 export const decidedView: Projection<DecidedState> = {
-  name: 'decided.1',
+  name: 'decided.2',
   initial: { kept: emptyTable, tokens: emptyTable },
   apply(decided, event) {
     const category = categoryOf(event.stream);

@@ -21,7 +21,22 @@ export interface Heard {
    * than that, and zero when it lies in the future.
    */
   ages(stream: StreamName, spans: readonly Span[]): Ages;
+  /** For how long it was seen to last, in milliseconds; undefined where it was on the log before. */
+  seenMs(stream: StreamName, span: Span): number | undefined;
 }
+
+/** What one of two has seen: of the same streams in two partitions. */
+export const heardInEither =
+  (one: Heard, other: Heard): Heard['ages'] =>
+  (stream, spans) => ({
+    ...other.ages(stream, spans),
+    ...Object.fromEntries(
+      spans.flatMap((span) => {
+        const seen = one.seenMs(stream, span);
+        return seen === undefined ? [] : [[span.until, seen]];
+      }),
+    ),
+  });
 
 /** By stream, and by the moment that names the span in it. */
 type HeardState = Table<number>;
@@ -52,6 +67,8 @@ export async function openHeard(
   let begins = true;
   const projection: Projection<HeardState> = {
     name: 'heard',
+    // What was trimmed before it was seen gets the age that its beginning has.
+    saidAgainWithinMs: 0,
     initial: emptyTable,
     apply(state, event) {
       const span = spanIn(event);
@@ -81,13 +98,16 @@ export async function openHeard(
     head: () => log.head(),
     positionBefore: (moment) => log.positionBefore(moment),
   });
-  const ageMs = (stream: StreamName, span: Span): number => {
+  const seenMs = (stream: StreamName, span: Span): number | undefined => {
     const heardMs = getIn(view.state(), keyOf(stream, span));
-    if (heardMs !== undefined) return monotonic() - heardMs;
-    return monotonic() - opened.ms + Math.max(0, msBetween(beganAt(span), opened.at));
+    return heardMs === undefined ? undefined : monotonic() - heardMs;
   };
+  const ageMs = (stream: StreamName, span: Span): number =>
+    seenMs(stream, span) ??
+    monotonic() - opened.ms + Math.max(0, msBetween(beganAt(span), opened.at));
   return {
     view,
+    seenMs,
     ages: (stream, spans) => Object.fromEntries(spans.map((span) => [span.until, ageMs(stream, span)])),
   };
 }

@@ -17,6 +17,7 @@ import { hostsInRole } from './sorted-hosts.ts';
 import { findInvite, invitesView } from './invites.ts';
 import { lookUpRoles, rolesView } from './roles.ts';
 import { project, recordedAt } from './testing.ts';
+import { valuesOf } from './table.ts';
 import { findUser, summariesOf, usersView } from './users.ts';
 
 const at = '2026-01-01T12:00:00.000Z';
@@ -44,7 +45,7 @@ describe('the users', () => {
       ['user-joe', locked],
       ['role-user-x', created],
     ]);
-    expect(summariesOf(users, () => ({ now: at }))).toEqual([
+    expect(summariesOf(valuesOf(users.known), () => ({ now: at }))).toEqual([
       {
         username: 'amy',
         roles: ['admin'],
@@ -69,9 +70,11 @@ describe('the users', () => {
   it('are listed with their code device and their last login, of this life alone', () => {
     const listed = (...facts: UserFact[]): unknown =>
       summariesOf(
-        project(
-          usersView,
-          facts.map((fact, i) => ['user-joe', fact, plusMs(at, i)] as const),
+        valuesOf(
+          project(
+            usersView,
+            facts.map((fact, i) => ['user-joe', fact, plusMs(at, i)] as const),
+          ).known,
         ),
         () => ({ now: at }),
       )[0];

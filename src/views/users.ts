@@ -15,7 +15,7 @@ import {
   type StoredEntities,
 } from './entities.ts';
 import { readFact, typesOf } from './read-fact.ts';
-import { entriesOf, getIn, valuesOf } from './table.ts';
+import { entriesOf, getIn } from './table.ts';
 import type { Projection } from './view.ts';
 
 export interface UserEntry {
@@ -38,7 +38,8 @@ export interface UserEntry {
   /** The event with the current secret `otpSeed`. */
   readonly otpIn: Recorded | null;
   /**
-   * For people, as `createdAt`. Null: never with a password, or this reader is not given events of logins.
+   * For people, as `createdAt`. Null: never with a password, since then logins are recorded apart, or this
+   * reader is not given events of logins.
    */
   readonly lastLoginAt: Instant | null;
 }
@@ -49,7 +50,7 @@ const types = typesOf(userFact);
 
 /** Every user that exists now, by name. */
 export const usersView: Projection<UsersState> = {
-  name: 'users.5',
+  name: 'users.6',
   initial: noEntities,
   apply(users, event) {
     const username = idInStream(event.stream, 'user');
@@ -139,12 +140,12 @@ export interface UserSummary {
   readonly lastLoginAt: Instant | null;
 }
 
-/** What operators see of all users, sorted by name. */
+/** What operators see of users. */
 export const summariesOf = (
-  users: UsersState,
+  users: readonly UserEntry[],
   timeFor: (user: ActiveUser) => DecidingTime,
 ): readonly UserSummary[] =>
-  valuesOf(users.known).map(({ state, createdAt, lastLoginAt }) => ({
+  users.map(({ state, createdAt, lastLoginAt }) => ({
     username: state.username,
     roles: [...state.roles],
     traits: state.traits,

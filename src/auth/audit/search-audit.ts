@@ -1,16 +1,17 @@
 import type { z } from 'zod';
 import { searchAudit as row } from '../../api/operations/audit.ts';
-import { CodedError } from '../../base/errors.ts';
+import { CodedError, isCoded } from '../../base/errors.ts';
+import type { AuthDeps } from '../deps.ts';
 import type { Deadline } from '../../base/deadline.ts';
 import { type Instant, minute, plusMs } from '../../base/time.ts';
 import { turns } from '../../base/turns.ts';
 import { auditFact } from '../../domain/audit.ts';
 import type { ParsedAuditEvent } from '../../domain/audit-event.ts';
 import type { ClusterLog, EventLog } from '../../log/event-log.ts';
-import type { Recorded } from '../../log/event.ts';
+import type { Position, Recorded } from '../../log/event.ts';
 import { lockOf } from '../../log/keyed-lock.ts';
 import { reportedSkewMs } from '../../domain/reported-event.ts';
-import { auditFromState } from '../../domain/audit-from-state.ts';
+import { auditFromAttempts, auditFromState } from '../../domain/audit-from-state.ts';
 import { implementing } from '../implementing.ts';
 import { newest } from '../newest.ts';
 import { backwards, lastArrived } from './newest-events.ts';
@@ -34,6 +35,8 @@ const longestAnswer = 8 * 1024 * 1024;
 const bytesOf = (event: ParsedAuditEvent): number => Buffer.byteLength(JSON.stringify(event));
 
 interface Search extends Pick<Input, 'from' | 'limit'> {
+  /** What follows in `attempts` is not in the audit. */
+  readonly attemptsAfter: Position;
   readonly wanted: Wanted;
   readonly pace: () => Promise<void>;
 }
@@ -57,14 +60,25 @@ export const searchAudit = implementing(row, async (deps, call, input) => {
   const now = deps.world.now();
   const untilNow = input.to >= plusMs(now, -nowMs);
   const search = untilNow ? searchFromEnd : searchAll;
+  const attemptsAfter = await toldAttempts(deps);
   // A search reads much, so each auth server makes one at a time.
   return lockOf(deps.log.audit).hold(['search'], () =>
-    search(deps.log, { ...input, wanted: wantedBy(input, untilNow ? now : undefined), pace }),
+    search(deps.log, { ...input, attemptsAfter, wanted: wantedBy(input, untilNow ? now : undefined), pace }),
   );
 });
 
+/** When the audit takes nothing, what it was not told is read where it is. */
+async function toldAttempts({ attemptsTeller }: Pick<AuthDeps, 'attemptsTeller'>): Promise<Position> {
+  try {
+    await attemptsTeller.tell();
+  } catch (e) {
+    if (!isCoded(e)) throw e;
+  }
+  return attemptsTeller.toldUntil();
+}
+
 /** Reads no more than it takes to find so many. */
-async function searchFromEnd(log: ClusterLog, { from, limit, wanted, pace }: Search): Promise<Found> {
+async function searchFromEnd(log: ClusterLog, { from, limit, attemptsAfter, wanted, pace }: Search): Promise<Found> {
   const events: ParsedAuditEvent[] = [];
   let [bytes, truncated] = [0, false];
   const ofBoth = [
@@ -80,6 +94,10 @@ async function searchFromEnd(log: ClusterLog, { from, limit, wanted, pace }: Sea
       return { recorded: backwards(one, after, pace), found };
     }),
   );
+  sources.push({
+    recorded: backwards(log.attempts, attemptsAfter, pace),
+    found: (recorded) => auditFromAttempts(recorded).filter(wanted),
+  });
   await lastArrived(sources, (event) => {
     bytes += bytesOf(event);
     truncated = events.length === limit || (bytes > longestAnswer && events.length > 0);
@@ -90,7 +108,7 @@ async function searchFromEnd(log: ClusterLog, { from, limit, wanted, pace }: Sea
 }
 
 /** Reads to the end of the log: what happened long ago may have been reported much later. */
-async function searchAll(log: ClusterLog, { from, limit, wanted, pace }: Search): Promise<Found> {
+async function searchAll(log: ClusterLog, { from, limit, attemptsAfter, wanted, pace }: Search): Promise<Found> {
   const found = newest<ParsedAuditEvent>({ items: limit, bytes: longestAnswer, bytesOf }, byTime);
   /** An event for which `audit` seemed to have no space may be in both. */
   const ofReserve = new Set<string>();
@@ -100,6 +118,14 @@ async function searchAll(log: ClusterLog, { from, limit, wanted, pace }: Search)
       if (recorded.stream.startsWith('audit-')) ofReserve.add(event.uid);
       found.add(event);
     }
+  for await (const recorded of log.attempts.history(attemptsAfter)) {
+    await pace();
+    for (const event of auditFromAttempts(recorded)) {
+      if (!wanted(event)) continue;
+      ofReserve.add(event.uid);
+      found.add(event);
+    }
+  }
   for await (const recorded of since(log.audit, from, pace)) {
     const event = ofAudit(recorded, wanted);
     if (event !== undefined && !ofReserve.has(event.uid)) found.add(event);

@@ -54,7 +54,15 @@ describe('a label that a program prints', () => {
   it('leaves state as it was, though it changed each second for an hour, and is shown as it is now', async () => {
     const { log, world, sink, deps } = auth;
     const metrics = recordingMetrics();
-    const compaction = startCompaction({ log, views: deps.views, world, sink, metrics, hostId: authHostId });
+    const compaction = startCompaction({
+      log,
+      views: deps.views,
+      tellAttempts: () => deps.attemptsTeller.tellBeforeTrim(),
+      world,
+      sink,
+      metrics,
+      hostId: authHostId,
+    });
     await beat(node);
     const before = await eventsOf(log, 'state');
     for (let s = 1; s <= hour / second; s++) {

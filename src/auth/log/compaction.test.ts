@@ -15,6 +15,7 @@ beforeEach(async () => {
   compaction = startCompaction({
     log,
     views: deps.views,
+    tellAttempts: () => deps.attemptsTeller.tellBeforeTrim(),
     world,
     sink,
     metrics: recordingMetrics(),
@@ -54,7 +55,15 @@ describe('compacting the log', () => {
       const metrics = recordingMetrics();
       return {
         metrics,
-        ...startCompaction({ log, views: deps.views, world, sink, metrics, hostId: authHostId }),
+        ...startCompaction({
+          log,
+          views: deps.views,
+          tellAttempts: () => deps.attemptsTeller.tellBeforeTrim(),
+          world,
+          sink,
+          metrics,
+          hostId: authHostId,
+        }),
       };
     });
     // They look at other moments.
@@ -97,6 +106,7 @@ describe('compacting the log', () => {
     const failing = startCompaction({
       log: broken,
       views: deps.views,
+      tellAttempts: () => deps.attemptsTeller.tellBeforeTrim(),
       world,
       sink,
       metrics: recordingMetrics(),
@@ -131,7 +141,15 @@ describe('compacting the log', () => {
     };
     const metrics = recordingMetrics();
     const one = startCompaction({
-      ...{ log: broken, views: deps.views, world, sink, metrics, hostId: authHostId },
+      ...{
+        log: broken,
+        views: deps.views,
+        tellAttempts: () => deps.attemptsTeller.tellBeforeTrim(),
+        world,
+        sink,
+        metrics,
+        hostId: authHostId,
+      },
     });
     const pass = async (minutes: number): Promise<void> => {
       for (let n = 0; n < minutes; n++) {
@@ -165,7 +183,15 @@ describe('compacting the log', () => {
     };
     const metrics = recordingMetrics();
     const one = startCompaction({
-      ...{ log: old, views: deps.views, world, sink, metrics, hostId: authHostId },
+      ...{
+        log: old,
+        views: deps.views,
+        tellAttempts: () => deps.attemptsTeller.tellBeforeTrim(),
+        world,
+        sink,
+        metrics,
+        hostId: authHostId,
+      },
     });
     await one.run();
     expect([one.trouble(), looks]).toEqual([undefined, 0]);

@@ -5,7 +5,7 @@ import { minute, second } from '../../base/time.ts';
 import { startTicker, stopTimer } from '../../base/timers.ts';
 import type { World } from '../../base/world.ts';
 import type { ClusterLog, ViewState } from '../../log/event-log.ts';
-import { type Partition, partitions } from '../../log/event.ts';
+import { isTrimmed, type Partition, partitions } from '../../log/event.ts';
 import type { AuthViews } from '../auth-views.ts';
 import { pastViewNames } from '../past/past-states.ts';
 import { SnapshotRecord } from './snapshot-record.ts';
@@ -25,6 +25,8 @@ export interface Compaction {
 export interface CompactionOptions {
   readonly log: ClusterLog;
   readonly views: Pick<AuthViews, 'stored'>;
+  /** Resolves when the audit has all that is in `attempts`, which is trimmed then. */
+  readonly tellAttempts: () => Promise<void>;
   readonly world: World;
   readonly sink: LogSink;
   readonly metrics: Metrics;
@@ -47,8 +49,8 @@ export const sealAfterMs = 10 * minute;
 const silentAfterMs = minute;
 
 /**
- * Keeps opening fast and presence small. Any auth server may do it; the log lets only one finish. `state` and
- * `audit` are kept whole.
+ * Keeps opening fast, and `presence` and `attempts` small. Any auth server may do it; the log lets only one
+ * finish. `state` and `audit` are kept whole.
  */
 export function startCompaction(options: CompactionOptions): Compaction {
   const { log, views, world, sink, metrics, hostId } = options;
@@ -70,12 +72,18 @@ export function startCompaction(options: CompactionOptions): Compaction {
 
   const keptOf = (partition: Partition): readonly ViewState[] =>
     partition === 'audit' ? [] : views.stored(partition);
-  const trimOf = (partition: Partition): { readonly trim: boolean } => ({ trim: partition === 'presence' });
+  const trimOf = (partition: Partition): { readonly trim: boolean } => ({ trim: isTrimmed(partition) });
+
+  /** What is trimmed must be in the audit. */
+  const prepare = async (partition: Partition): Promise<void> => {
+    if (partition === 'attempts') await options.tellAttempts();
+  };
 
   const take = async (partition: Partition): Promise<void> => {
+    await prepare(partition);
     const cause = ownCause({ world, hostId });
-    const options = { ...trimOf(partition), milestones: partition === 'state' ? pastViewNames : [] };
-    const taken = await log.takeSnapshot(partition, keptOf(partition), options, cause);
+    const how = { ...trimOf(partition), milestones: partition === 'state' ? pastViewNames : [] };
+    const taken = await log.takeSnapshot(partition, keptOf(partition), how, cause);
     if (partition === 'presence') presenceAt = world.monotonic();
     if (taken.status === 'taken') record.taken(partition, taken.position);
     metrics.add('log_snapshots_total', 1, { partition, outcome: taken.status });
@@ -104,6 +112,7 @@ export function startCompaction(options: CompactionOptions): Compaction {
     if (Math.min(hearingMs(), quietMs) < sealAfterMs) return;
     for (const partition of open) {
       const cause = ownCause({ world, hostId });
+      await prepare(partition);
       const outcome = await log.seal(partition, keptOf(partition), trimOf(partition), cause);
       if (outcome === 'sealed')
         sink.warn(

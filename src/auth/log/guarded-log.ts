@@ -7,6 +7,7 @@ import type { ClusterLog, EventLog } from '../../log/event-log.ts';
  */
 export const guardedLog = (log: ClusterLog, require: () => void): ClusterLog => ({
   state: guarded(log.state, require),
+  attempts: guarded(log.attempts, require),
   presence: guarded(log.presence, require),
   audit: guarded(log.audit, require),
   takeSnapshot: async (...snapshot) => {

@@ -36,6 +36,7 @@ const usersTypes = typesOf(userFact);
 
 const followers: Readonly<Record<Partition, readonly Who[]>> = {
   state: ['Admin', 'Auth', 'Proxy', 'Node'],
+  attempts: ['Admin', 'Auth'],
   presence: ['Admin', 'Auth', 'Proxy'],
   audit: ['Admin', 'Auth'],
 };

@@ -49,7 +49,15 @@ describe('a log that the release before began', () => {
     const auth = await openTestAuth({ world, log });
     const { deps } = auth;
     const compaction = startCompaction({
-      ...{ log, views: deps.views, world, sink, metrics: recordingMetrics(), hostId: authHostId },
+      ...{
+        log,
+        views: deps.views,
+        tellAttempts: () => deps.attemptsTeller.tellBeforeTrim(),
+        world,
+        sink,
+        metrics: recordingMetrics(),
+        hostId: authHostId,
+      },
     });
     let beats = 0;
     /** As long as an auth server runs it says so. */
@@ -66,22 +74,27 @@ describe('a log that the release before began', () => {
     await writeAsBefore();
     await log.presence.head();
     await pass(4 * minute);
-    expect(authenticFrom(log)).toEqual([undefined, undefined, undefined]);
+    expect(authenticFrom(log)).toEqual([undefined, undefined, undefined, undefined]);
     // While nobody can write, or this one reads nothing, it is not seen who would.
     world.advance(2 * sealAfterMs);
     await compaction.run();
     await pass(minute);
-    expect(authenticFrom(log)).toEqual([undefined, undefined, undefined]);
+    expect(authenticFrom(log)).toEqual([undefined, undefined, undefined, undefined]);
     await pass(sealAfterMs);
     expect(authenticFrom(log).every((one) => one !== undefined)).toBe(true);
-    expect(sink.lines.filter((line) => line.includes('has a MAC from now on'))).toHaveLength(3);
+    expect(sink.lines.filter((line) => line.includes('has a MAC from now on'))).toHaveLength(4);
     await addUser(auth, 'bob', 'a good password');
     await compaction.close();
     await auth.close();
     await log.close();
     await old.close();
     const later = await openLog({ driver: memoryDriver(store), keyring, world, writer: 'auth', sink });
-    expect(partitions.map((one) => later.stats()[one].damage)).toEqual([undefined, undefined, undefined]);
+    expect(partitions.map((one) => later.stats()[one].damage)).toEqual([
+      undefined,
+      undefined,
+      undefined,
+      undefined,
+    ]);
     const again = await openTestAuth({ world, log: later });
     expect(again.deps.views.users.state().known.size).toBe(2);
     await again.close();

@@ -3,7 +3,16 @@ import type { Call } from '../../api/server-deps.ts';
 import { adminRole } from '../../domain/preset-roles.ts';
 import { documentOfRole } from '../../domain/resources/role.ts';
 import type { RoleSpec } from '../../domain/role-spec.ts';
-import { addUser, adminCall, openTestAuth, type TestAuth, tryLogin, userCall } from '../testing.ts';
+import {
+  addUser,
+  adminCall,
+  announceAuth,
+  openTestAuth,
+  type TestAuth,
+  tryLogin,
+  userCall,
+} from '../testing.ts';
+import { factsLevel } from '../../domain/critical.ts';
 import { tokenHash } from '../../pki/token.ts';
 import { createToken } from '../token/create-token.ts';
 import { deleteToken } from '../token/delete-token.ts';
@@ -170,7 +179,8 @@ describe('a resource at a time', () => {
     });
   });
 
-  it('of a user says whether failed logins had locked it then', async () => {
+  it('of a user says whether failed logins had locked it then, where they are kept with the user', async () => {
+    await announceAuth(auth, auth.world.uuid(), factsLevel - 1);
     await addUser(auth, 'bob', 'correct horse battery');
     const free = auth.world.now();
     auth.world.advance(1_000);

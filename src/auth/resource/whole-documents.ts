@@ -15,6 +15,7 @@ import { unreadableOf } from '../../views/unreadable.ts';
 import type { UserEntry } from '../../views/users.ts';
 import { timeForToken } from '../deciding-time-of.ts';
 import type { AuthDeps } from '../deps.ts';
+import { userNow } from '../user/user-now.ts';
 import { byName } from './known-documents.ts';
 import { servedKind } from './served-kinds.ts';
 
@@ -71,7 +72,9 @@ async function wholeUsers(deps: AuthDeps, call: Call): Promise<readonly Resource
 
 async function wholeUser(deps: AuthDeps, entry: UserEntry): Promise<WholeUserDocument> {
   const { state, createdAt, life, passwordIn, otpIn } = entry;
-  const { username, roles, traits, passwordId, otp } = state;
+  const { username, roles, traits, passwordId } = state;
+  // A code that was used here must not be used again where this is restored.
+  const { otp } = userNow(deps, entry);
   const document = documentOfUser({ username, roles, traits, createdAt });
   return {
     ...document,

@@ -70,7 +70,7 @@ function folded({ users, roles, locks, tokens, authorities, cluster }: AuthViews
   return {
     users: sorted(entriesOf(users.state().known)).map(([, { state, life }]) => ({
       ...state,
-      ...{ knownSources: [], invite: null, life },
+      ...{ knownSources: [], invite: null, life, attempts: '' },
     })),
     roles: sorted(entriesOf(roles.state().known)),
     locks: sorted(entriesOf(locks.state().known)).map(([, lock]) => ({ ...lock, createdAt: '', by: '' })),

@@ -11,6 +11,7 @@ import { newInvite, urlOfSeed } from '../invite/new-invite.ts';
 import { clusterOf, secondFactorOf } from '../lookups.ts';
 import { destroySecrets } from '../secrets/destroy-secrets.ts';
 import { changeOnProof } from './change-on-proof.ts';
+import { freshForAttempt } from './record-attempt.ts';
 import { comerOf } from './examine-claim.ts';
 
 /**
@@ -22,7 +23,7 @@ export const beginCodeDevice = implementing(row, (deps, call, claim) =>
   deps.gate.admit(comerOf(deps, call, claim), async () => {
     if (secondFactorOf(deps.views) === 'off')
       throw new CodedError('bad_request', 'this cluster asks for no codes (second_factor: off)');
-    const asOf = await deps.views.fresh();
+    const asOf = await freshForAttempt(deps);
     const { username } = claim;
     const begun = newInvite(deps, {
       ...{ username, purpose: 'reset', ttlMs: codeDeviceTtlMs },
@@ -38,7 +39,7 @@ export const beginCodeDevice = implementing(row, (deps, call, claim) =>
       deps.log.state,
       [step(invite, inviteStream(hash), command), ...revokeInvite(before, 'replaced')],
       { ...causeOf(deps, call), actor: `user:${username}` },
-      termsOf(call, asOf),
+      termsOf(call, asOf.state),
     );
     if (position === undefined) throw new Error('bug: a new secret made no fact');
     const oldSeed = seedOfInvite(deps, before);

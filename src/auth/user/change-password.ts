@@ -4,6 +4,7 @@ import { implementing } from '../implementing.ts';
 import { seedOfInvite } from '../invite/ended-invite.ts';
 import { destroySecrets } from '../secrets/destroy-secrets.ts';
 import { changeOnProof } from './change-on-proof.ts';
+import { freshForAttempt } from './record-attempt.ts';
 import { comerOf } from './examine-claim.ts';
 import { checkNewPassword, hashOf } from './new-password.ts';
 
@@ -18,7 +19,7 @@ export const changePassword = implementing(row, (deps, call, { newPassword, ...c
     checkNewPassword(newPassword);
     if (newPassword === claim.password)
       throw new CodedError('bad_request', 'the new password is the same as the old one');
-    const asOf = await deps.views.fresh();
+    const asOf = await freshForAttempt(deps);
     // Made for any claim: the time that it takes must not show which part of a claim was right.
     const passwordHash = await hashOf(newPassword);
     const passwordId = deps.world.uuid();

@@ -5,6 +5,7 @@ import { inviteStream, userStream } from '../../domain/streams.ts';
 import { user } from '../../domain/user.ts';
 import { step, transact } from '../../log/execute.ts';
 import { causeOf, termsOf } from '../deps.ts';
+import { allLookApart } from './attempts-apart.ts';
 import { implementing } from '../implementing.ts';
 import { checkFitsCertificate } from './issue-certificates.ts';
 import { newInvite } from '../invite/new-invite.ts';
@@ -29,6 +30,7 @@ export const createUser = implementing(row, async (deps, call, input) => {
         roles,
         traits,
         invite: { hash, expiresAt },
+        attemptsApart: allLookApart(deps),
       }),
       step(invite, inviteStream(hash), command),
       ...requiringRoles(roles),

@@ -21,6 +21,7 @@ import { sourceOf } from '../limits/rate-limit.ts';
 import { secondFactorOf } from '../lookups.ts';
 import { addressesOf } from './addresses-of.ts';
 import type { Comer } from './login-gate.ts';
+import { userNow } from './user-now.ts';
 
 /**
  * The same for every reason: unknown, wrong password, wrong code, used code, locked, deleted. Texts of 4.4.
@@ -52,7 +53,7 @@ export function comerOf(deps: AuthDeps, { deadline }: Call, claim: Claim): Comer
     wants: 'login',
     claims: addressIsShared === true ? username : undefined,
     name: username,
-    known: entry !== undefined && isKnownSource(entry.state, sourceOfClaim(claim)),
+    known: entry !== undefined && isKnownSource(userNow(deps, entry), sourceOfClaim(claim)),
     deadline,
   };
 }
@@ -76,7 +77,7 @@ export async function examineClaim(deps: AuthDeps, call: Call, claim: Claim): Pr
     unsealOrPretend(deps, entry?.otpIn, otpSeedSecret),
   ]);
   const password = await checkPassword(entry, hash, claim.password);
-  const time = timeForUser(deps, claim.username, entry?.state ?? user.initial);
+  const time = timeForUser(deps, claim.username, entry ? userNow(deps, entry) : user.initial);
   const otp = checkOtp(entry, seed, claim.otp, Date.parse(time.now));
   return {
     entry,

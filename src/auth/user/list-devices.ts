@@ -3,13 +3,16 @@ import { CodedError } from '../../base/errors.ts';
 import { startOfOtpStep } from '../../pki/otp.ts';
 import { findUser } from '../../views/users.ts';
 import { implementing } from '../implementing.ts';
+import { userNow } from './user-now.ts';
 
 /** The code device of the caller, whoever it is: nobody asks about others here. */
 export const listDevices = implementing(row, async (deps, { caller }) => {
   if (caller.kind !== 'user') throw new CodedError('access_denied', 'only a person has code devices');
-  await deps.views.fresh();
-  const { state, otpIn } = findUser(deps.views.users.state(), caller.username) ?? {};
-  if (state?.otp == null || otpIn == null) return { devices: [] };
-  const { lastStep } = state.otp;
+  await Promise.all([deps.views.fresh(), deps.views.freshAttempts()]);
+  const entry = findUser(deps.views.users.state(), caller.username);
+  const otp = entry && userNow(deps, entry).otp;
+  if (otp == null || entry?.otpIn == null) return { devices: [] };
+  const { otpIn } = entry;
+  const { lastStep } = otp;
   return { devices: [{ type: 'otp', addedAt: otpIn.cause.at, lastUsedAt: startOfOtpStep(lastStep) }] };
 });

@@ -1,12 +1,15 @@
 import { listUsers as row } from '../../api/operations/user.ts';
 import { summariesOf } from '../../views/users.ts';
 import { timeForUser } from '../deciding-time-of.ts';
+import { valuesOf } from '../../views/table.ts';
 import { implementing } from '../implementing.ts';
+import { entryNow } from './user-now.ts';
 
 /** Locks are shown here, to operators, and nowhere else. */
 export const listUsers = implementing(row, async (deps) => {
-  await deps.views.fresh();
+  await Promise.all([deps.views.fresh(), deps.views.freshAttempts()]);
+  const known = valuesOf(deps.views.users.state().known).map((entry) => entryNow(deps, entry));
   return {
-    users: [...summariesOf(deps.views.users.state(), (user) => timeForUser(deps, user.username, user))],
+    users: [...summariesOf(known, (user) => timeForUser(deps, user.username, user))],
   };
 });

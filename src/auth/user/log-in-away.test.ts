@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { fakeWorld } from '../../api/testing.ts';
 import { CodedError } from '../../base/errors.ts';
-import type { ClusterLog } from '../../log/event-log.ts';
+import type { ClusterLog, EventLog } from '../../log/event-log.ts';
 import { memoryLog } from '../../log/memory-log.ts';
 import { guardedLog } from '../log/guarded-log.ts';
 import { addRole, addUser, codeFor, eventsOf, openTestAuth, type TestAuth, tryLogin } from '../testing.ts';
@@ -17,11 +17,18 @@ beforeEach(async () => {
   isAway = false;
   log = memoryLog({ world });
   const plain = guardedLog(log, () => undefined);
-  const reads: ClusterLog['state']['read'] = async function* (...from) {
-    if (isAway) throw away;
-    yield* plain.state.read(...from);
-  };
-  auth = await openTestAuth({ world, log: { ...plain, state: { ...plain.state, read: reads } } });
+  const reads = (one: EventLog): EventLog => ({
+    ...one,
+    read: async function* (...from) {
+      if (isAway) throw away;
+      yield* one.read(...from);
+    },
+  });
+  const { state, attempts } = plain;
+  auth = await openTestAuth({
+    world,
+    log: { ...plain, state: reads(state), attempts: reads(attempts) },
+  });
 });
 afterEach(async () => {
   await auth.close();

@@ -2,20 +2,18 @@ import type { z } from 'zod';
 import { logIn as row } from '../../api/operations/user.ts';
 import type { Call } from '../../api/server-deps.ts';
 import { type CodedError, isCoded } from '../../base/errors.ts';
-import { user } from '../../domain/user.ts';
 import type { Grant } from '../../domain/user-fact.ts';
 import { type LogIn, loginOutcome } from '../../domain/user-login.ts';
 import { requestStrategy } from '../../domain/may-request.ts';
 import type { RoleSpec, Traits } from '../../domain/role-spec.ts';
-import { step, transact } from '../../log/execute.ts';
-import type { Position } from '../../log/event.ts';
 import type { UserEntry } from '../../views/users.ts';
-import { type AuthDeps, causeOf, termsOf } from '../deps.ts';
+import { type AuthDeps, causeOf } from '../deps.ts';
 import { implementing } from '../implementing.ts';
 import { comerOf, examineClaim, tellRefusal, unrecordedBecause, wrongCredentials } from './examine-claim.ts';
 import { grantOf, readPublicKey, signCertificates } from './issue-certificates.ts';
 import { lockedLogins, requireGrantUnlocked, requireUnlocked } from '../lock/in-force.ts';
 import { rolesOf, secondFactorOf } from '../lookups.ts';
+import { type AttemptAsOf, freshForAttempt, recordLogin } from './record-attempt.ts';
 import { requireToLeadTo, signersForPeople } from '../trust/leaf-authorities.ts';
 
 type Input = z.output<typeof row.input>;
@@ -26,7 +24,7 @@ export const logIn = implementing(row, (deps, call, input) => {
     deps.lag.require();
     // Before anything is spent on it: a code works once.
     const publicKey = readPublicKey(input.publicKey);
-    const asOf = await deps.views.fresh();
+    const asOf = await freshForAttempt(deps);
     const signer = await deps.keys.signer('user');
     const { grant, ...proved } = await prove(deps, call, { input, asOf });
     deps.lag.require();
@@ -101,32 +99,26 @@ function planFor(deps: AuthDeps, { state, life }: UserEntry, { ttlSeconds }: Inp
 async function prove(
   deps: AuthDeps,
   call: Call,
-  { input, asOf }: { readonly input: Input; readonly asOf: Position },
+  { input, asOf }: { readonly input: Input; readonly asOf: AttemptAsOf },
 ): Promise<Granted> {
   const { entry, proof, stream } = await examineClaim(deps, call, input);
   const cause = causeOf(deps, call);
   const plan = entry && proof.password.status === 'matched' ? planFor(deps, entry, input) : undefined;
   const refusal = { 'addr.local': proof.addresses.local };
-  const command: LogIn = { type: 'log-in', ...proof, ...certificateIn(plan) };
-  const { position, outcomes } = await transact(
-    deps.log.state,
-    [step(user, stream, command)],
-    cause,
-    termsOf(call, asOf),
-  ).catch(async (e: unknown) => {
+  const attempt: LogIn = { type: 'log-in', ...proof, ...certificateIn(plan) };
+  const login = { entry, stream, attempt, cause, asOf };
+  const { facts, status } = await recordLogin(deps, call, login).catch(async (e: unknown) => {
     // The caller has proved to be this user, and has spent nothing.
     if (plan?.status === 'refused' && isCoded(e, 'access_denied'))
       await tellRefusal(deps, input, cause, { error: e.message, ...refusal });
     throw e;
   });
-  const [{ facts, state }] = outcomes;
-  if (position !== undefined) await deps.views.reached(position);
   // The password that was checked belongs to this very user: an earlier or later user of the name has another
   // `passwordId`. So the plan is this user's.
   if (plan && loginOutcome(facts).status === 'logged_in') return granted(plan);
   if (facts.length === 0)
     await tellRefusal(deps, input, cause, {
-      error: unrecordedBecause(state.status),
+      error: unrecordedBecause(status),
       ...refusal,
     });
   throw wrongCredentials(secondFactorOf(deps.views));

@@ -21,6 +21,7 @@ import { deleteUser } from './delete-user.ts';
 import { listDevices } from './list-devices.ts';
 import { resetUser } from './reset-user.ts';
 import { setCodeDevice } from './set-code-device.ts';
+import { userNow } from './user-now.ts';
 
 let auth: TestAuth;
 let url: string;
@@ -55,7 +56,10 @@ const finish = (token: string, otp: string): ReturnType<typeof setCodeDevice> =>
   setCodeDevice(auth.deps, proxy, { token, otp, clientAddress: '192.0.2.1:999' });
 const logIn = (password: string, otp = code(), clientAddress = '192.0.2.1:999') =>
   tryLogin(auth, { username: 'alice', password, otp, clientAddress });
-const state = () => findUser(auth.deps.views.users.state(), 'alice')?.state;
+const state = () => {
+  const entry = findUser(auth.deps.views.users.state(), 'alice');
+  return entry && userNow(auth.deps, entry);
+};
 async function audit(): Promise<string[]> {
   const { events } = await searchAudit(auth.deps, adminCall, {
     ...{ from: '2000-01-01T00:00:00.000Z', to: '2100-01-01T00:00:00.000Z' },

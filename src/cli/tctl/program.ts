@@ -132,7 +132,7 @@ export const tctlProgram: ProgramSpec = {
         {
           name: 'partition',
           kind: 'value',
-          choices: ['state', 'presence', 'audit'],
+          choices: ['state', 'presence', 'audit', 'attempts'],
           default: 'state',
           help: 'Which partition.',
         },

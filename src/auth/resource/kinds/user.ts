@@ -18,6 +18,7 @@ import { type UserEntry, usersView } from '../../../views/users.ts';
 import type { Instant } from '../../../base/time.ts';
 import { type AuthDeps, causeOf, termsOf } from '../../deps.ts';
 import { checkFitsCertificate } from '../../user/issue-certificates.ts';
+import { allLookApart } from '../../user/attempts-apart.ts';
 import { deleteUser } from '../../user/delete-user.ts';
 import { listUsers } from '../../user/list-users.ts';
 import { requiringRoles, rolesToGive } from '../../user/roles-to-give.ts';
@@ -43,7 +44,7 @@ async function planOf(deps: AuthDeps, call: Call, wish: Wish): Promise<Plan> {
   const before = wish.before as UserDocument | undefined;
   const command: UserChange =
     before === undefined
-      ? { type: 'create-user', username, roles, traits }
+      ? { type: 'create-user', username, roles, traits, attemptsApart: allLookApart(deps) }
       : { type: 'change-user-access', username, roles, traits, expected: userOfDocument(before) };
   return {
     after: documentOfUser({
