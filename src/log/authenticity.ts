@@ -10,7 +10,7 @@ import { wrappedUnder } from './wrapped-key.ts';
  * The kind of content that a MAC covers. Each kind has a key of its own, so that no MAC is ever valid for
  * another kind.
  */
-export type MacPurpose = 'batch' | 'snapshot' | 'milestone' | 'old slots';
+export type MacPurpose = 'batch' | 'snapshot' | 'milestone' | 'old slots' | 'terms';
 
 export const macBytes = 32;
 export const macKeyIdBytes = 8;
@@ -54,6 +54,7 @@ export function authenticityOf(
     snapshot: derived(key, 'snapshot', keyBytes),
     milestone: derived(key, 'milestone', keyBytes),
     'old slots': derived(key, 'old slots', keyBytes),
+    terms: derived(key, 'terms', keyBytes),
   };
   const mac = (purpose: MacPurpose, content: Uint8Array): Buffer =>
     createHmac('sha256', keys[purpose]).update(content).digest();

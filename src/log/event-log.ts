@@ -5,6 +5,7 @@ import type { Place, StoreReport } from './slot-driver.ts';
 import type { Fence } from './fence.ts';
 import type { Growth } from './growth.ts';
 import type { Recovered, RecoveryReport, RecoveryStep } from './recovery-report.ts';
+import type { Indexed, Part, Terms, WantedTerms } from './terms.ts';
 import type { Cause, Fact, Followed, Partition, Position, Recorded, Revision, StreamName } from './event.ts';
 
 export interface Write {
@@ -105,8 +106,10 @@ export interface EventLog extends Followable {
   /**
    * Events after `after`, oldest first, up to the newest commit; then ends. For a damaged log: the events
    * before the damage, and then throws.
+   * @param upTo no event after this position; for one that was seen before, the store is not asked for newer
+   *   ones.
    */
-  history(after: Position): AsyncIterable<Recorded>;
+  history(after: Position, upTo?: Position): AsyncIterable<Recorded>;
 
   /**
    * Position of the last event before `at`: where to begin to read everything that happened since. Never
@@ -125,6 +128,19 @@ export interface EventLog extends Followable {
    * before it; undefined where there is none. Each has its own position.
    */
   milestone(position: Position): Promise<MilestoneStates | undefined>;
+
+  /**
+   * The parts of the log after `after`, up to the newest commit, in which events with these terms may be; in
+   * order, with gaps between them. For everything that the index of the terms does not know they may be
+   * there. An index that was changed without the keyring is not used, in a log that has MACs.
+   */
+  partsWith(terms: Terms, wanted: WantedTerms, after: Position): Promise<readonly Part[]>;
+
+  /**
+   * Adds the oldest events to the index of these terms that it lacks: at most 65,536, and nothing while there
+   * are fewer than 4,096 new ones. Any process may do so, and several at once: they write the same.
+   */
+  indexTerms(terms: Terms): Promise<Indexed>;
 
   /** Position of the newest commit in the store, also by other processes. */
   head(): Promise<Position>;

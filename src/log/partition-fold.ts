@@ -6,11 +6,15 @@ import { type Fence, fenceAfter, fenceStream } from './fence.ts';
 import { SegmentedStreams } from './segmented-streams.ts';
 import { HeapStreams } from './stream-index.ts';
 
-/** One signpost into the slots: the position and the moment at which `slot` begins. */
-export interface Signpost {
-  readonly slot: number;
+/** The position and the moment at which a slot begins. */
+export interface SlotBegin {
   readonly firstPosition: Position;
   readonly firstAt: string;
+}
+
+/** One signpost into the slots. */
+export interface Signpost extends SlotBegin {
+  readonly slot: number;
 }
 
 /**
@@ -113,14 +117,28 @@ export class PartitionFold {
     this.signposts.splice(0, this.signposts.length, ...left);
   }
 
-  /** The slot to begin at for events after `after`: it, or one of those before it, holds the next event. */
+  /** The slot to begin at for events after `after`: it, or one of those after it, holds the next event. */
   slotBefore(after: Position): number {
-    return this.#signpostBefore((one) => one.firstPosition <= after + 1)?.slot ?? 1;
+    return this.between((one) => one.firstPosition <= after + 1).first;
   }
 
-  /** The last signpost that begins before `at`. */
-  signpostBeforeMoment(at: string): Signpost | undefined {
-    return this.#signpostBefore((one) => one.firstAt < at);
+  /**
+   * The slots where something that holds for slots up to one and for none after it ceases to hold: it may
+   * hold for `first`, and does not for `end`, which may be the slot after the newest.
+   */
+  between(holds: (begin: SlotBegin) => boolean): { readonly first: number; readonly end: number } {
+    let low = 0;
+    let high = this.signposts.length;
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      const one = this.signposts[middle];
+      if (one && holds(one)) low = middle + 1;
+      else high = middle;
+    }
+    return {
+      first: this.signposts[low - 1]?.slot ?? 1,
+      end: this.signposts[low]?.slot ?? this.slot + 1,
+    };
   }
 
   /** Forgets where trimmed events were; streams keep their revision. */
@@ -132,18 +150,6 @@ export class PartitionFold {
 
   #firstRevision(event: Recorded): Revision {
     return this.#partial ? event.revision : 1;
-  }
-
-  #signpostBefore(holds: (one: Signpost) => boolean): Signpost | undefined {
-    let low = 0;
-    let high = this.signposts.length;
-    while (low < high) {
-      const middle = (low + high) >>> 1;
-      const one = this.signposts[middle];
-      if (one && holds(one)) low = middle + 1;
-      else high = middle;
-    }
-    return this.signposts[low - 1];
   }
 
   /** @throws CodedError `damaged` when the batch is not the next. */

@@ -40,8 +40,11 @@ import { restoreFold, type SnapshotOptions, takeSnapshot } from './snapshots.ts'
 import { draftWrites, newIds } from './drafts.ts';
 import { draftEvent } from './stored-event.ts';
 import { appendSealed, type SealedAppend } from './sealed-append.ts';
-import { positionBefore, readStream } from './stream-reader.ts';
+import { positionBefore, readHistory, readStream } from './stream-reader.ts';
 import { streamsNamed } from './stream-names.ts';
+import { TermChapters } from './term-chapters.ts';
+import { TermIndex } from './term-index.ts';
+import type { Indexed, Part, Terms, WantedTerms } from './terms.ts';
 import { isUuidV7 } from './uuid-v7.ts';
 import { Watch } from './watch.ts';
 
@@ -68,6 +71,7 @@ export class PartitionLog implements EventLog {
   readonly #options: PartitionLogOptions;
   readonly #snapshots: SnapshotStore;
   readonly #milestones: Milestones;
+  readonly #terms: TermIndex;
   readonly #upkeep: IndexUpkeep;
   readonly #reader: PartitionReader;
   readonly #appender: Appender;
@@ -100,7 +104,9 @@ export class PartitionLog implements EventLog {
         this.#upkeep.attach(fold);
       },
     });
-    this.#reader.listen(() => {
+    this.#terms = new TermIndex(this.#reader, new TermChapters(driver, this.#reader, sink, trust));
+    this.#reader.listen((news) => {
+      if (news === 'went back') this.#terms.forget();
       this.#upkeep.look(this.#reader.fold);
     });
     this.#discarded = new DiscardedKeys({ reader: this.#reader, sealing: options.sealing, sink });
@@ -149,13 +155,8 @@ export class PartitionLog implements EventLog {
     return this.#reader.fold.revision(stream);
   }
 
-  async *history(after: Position): AsyncGenerator<Recorded> {
-    await this.#reader.catchUp().catch((e: unknown) => {
-      if ((this.#reader.condition?.status ?? 'went back') === 'went back') throw e;
-    });
-    const { condition } = this.#reader;
-    yield* this.#reader.events(after, this.#reader.fold.position);
-    if (condition !== undefined) throw conditionError(condition);
+  history(after: Position, upTo?: Position): AsyncGenerator<Recorded> {
+    return readHistory(this.#reader, after, upTo);
   }
 
   follow(after: Position, id?: string): Observable<Followed> {
@@ -202,6 +203,14 @@ export class PartitionLog implements EventLog {
     const { condition } = this.#reader;
     if (condition?.status === 'went back') throw conditionError(condition);
     return this.#milestones.before(position);
+  }
+
+  partsWith(terms: Terms, wanted: WantedTerms, after: Position): Promise<readonly Part[]> {
+    return this.#terms.partsWith(terms, wanted, after);
+  }
+
+  indexTerms(terms: Terms): Promise<Indexed> {
+    return this.#terms.extend(terms);
   }
 
   unseal(event: Recorded, name: string): Promise<Uint8Array> {

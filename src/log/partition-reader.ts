@@ -2,9 +2,9 @@ import { type CodedError, isCoded } from '../base/errors.ts';
 import { silentLog } from '../base/log-sink.ts';
 import { BatchCheck } from './batch-check.ts';
 import { type Batch, isByOlderRelease } from './batch.ts';
-import { noHash, ownHash } from './own-hash.ts';
+import { noHash } from './own-hash.ts';
 import type { Position, Recorded } from './event.ts';
-import { wasGivenUp } from './given-up.ts';
+import { holdsPlace, isHeld, isTrimmed, slotAt } from './held-slots.ts';
 import { PartitionFold } from './partition-fold.ts';
 import {
   type Condition,
@@ -16,6 +16,7 @@ import {
 } from './reader-condition.ts';
 import { type News, type ReaderOptions, tooOld } from './reader-options.ts';
 import { RecentBatches } from './recent-batches.ts';
+import { slotBefore } from './slot-search.ts';
 import { type Place, type StoredSlot, StoreWentBack } from './slot-driver.ts';
 
 /** Reads one partition: keeps its fold at the newest slot seen, and returns any part of its past. */
@@ -182,7 +183,7 @@ export class PartitionReader {
   async *events(after: Position, end: Position): AsyncGenerator<Recorded> {
     let at = after;
     if (at >= end) return;
-    for await (const batch of this.batches(this.#fold.slotBefore(after))) {
+    for await (const batch of this.batches(await slotBefore(this, after))) {
       if (batch.firstPosition > at + 1) throw tooOld(this.#options.partition, at);
       for (const event of batch.events) {
         if (event.position > end) return;
@@ -192,6 +193,15 @@ export class PartitionReader {
       }
       if (at >= end) return;
     }
+  }
+
+  /** One folded batch; undefined when it was trimmed, or is damaged. */
+  async batchAt(slot: number): Promise<Batch | undefined> {
+    const recent = this.#recent.get(slot);
+    const stored = recent === undefined ? await slotAt(this.#options, slot) : undefined;
+    if (stored === undefined) return recent;
+    const found = await this.#check.lookBack(stored, this.#fold);
+    return 'status' in found ? undefined : found;
   }
 
   /** The batches from `slot` on, up to the newest folded one. Begins later when those before were trimmed. */
@@ -218,7 +228,7 @@ export class PartitionReader {
     const { driver, partition } = this.#options;
     let next = from;
     for await (const stored of driver.read(partition, from)) {
-      if (stored.slot !== next && (next !== start || !(await this.#isTrimmed(next))))
+      if (stored.slot !== next && (next !== start || !(await isTrimmed(this.#options, next))))
         throw await this.#missing(next);
       yield await this.decode(stored);
       next = stored.slot + 1;
@@ -233,7 +243,7 @@ export class PartitionReader {
   async decode(stored: StoredSlot): Promise<Batch> {
     const found = await this.#check.lookBack(stored, this.#fold);
     if (!('status' in found)) return found;
-    const again = await this.#slot(stored.slot);
+    const again = await slotAt(this.#options, stored.slot);
     const second = again === undefined ? found : await this.#check.lookBack(again, this.#fold);
     if ('status' in second) throw damageError(second);
     return second;
@@ -244,31 +254,9 @@ export class PartitionReader {
     return this.#check.keepOldSlots(this.#fold);
   }
 
-  /** One slot as the store holds it now. */
-  async #slot(slot: number): Promise<StoredSlot | undefined> {
-    for await (const stored of this.#options.driver.read(this.#options.partition, slot))
-      return stored.slot === slot ? stored : undefined;
-    return undefined;
-  }
-
-  /** Whether the store holds the batch at a place, or has trimmed the slot. */
-  async #isHeld(place: Place): Promise<boolean> {
-    return (await this.#isTrimmed(place.slot)) || (await this.#holds(place));
-  }
-
-  async #holds({ slot, hash }: Place): Promise<boolean> {
-    if (slot === 0) return true;
-    const stored = await this.#slot(slot);
-    return stored !== undefined && ownHash(stored.batch).equals(hash);
-  }
-
-  #isTrimmed(slot: number): Promise<boolean> {
-    return wasGivenUp(this.#options.driver, this.#options.partition, slot);
-  }
-
   async #missing(slot: number): Promise<CodedError> {
     const { partition } = this.#options;
-    if (await this.#isTrimmed(slot)) return tooOld(partition, undefined);
+    if (await isTrimmed(this.#options, slot)) return tooOld(partition, undefined);
     return damageError(damaged(partition, slot, 'it is missing'));
   }
 
@@ -313,7 +301,8 @@ export class PartitionReader {
   async #checkKnown(): Promise<Condition | undefined> {
     const known = this.#known;
     if (known === undefined) return undefined;
-    if (known.slot > this.#fold.slot || !(await this.#isHeld(known))) return this.#wentBack(known.slot);
+    if (known.slot > this.#fold.slot || !(await isHeld(this.#options, known)))
+      return this.#wentBack(known.slot);
     this.#known = undefined;
     return undefined;
   }
@@ -339,7 +328,7 @@ export class PartitionReader {
       const { slot, hash } = this.#fold;
       // A complete batch that follows a different one from ours, which was trimmed since, belongs to another
       // branch.
-      const isHeld = found.previous.equals(hash) || (await this.#holds({ slot, hash }));
+      const isHeld = found.previous.equals(hash) || (await holdsPlace(this.#options, { slot, hash }));
       return isHeld ? damaged(partition, stored.slot, e.message) : await this.#wentBack(slot);
     }
   }
@@ -348,7 +337,7 @@ export class PartitionReader {
   async #jump(to: number): Promise<Damage | undefined> {
     const { partition } = this.#options;
     const next = this.#fold.slot + 1;
-    if (!(await this.#isTrimmed(next))) return damaged(partition, next, 'it is missing');
+    if (!(await isTrimmed(this.#options, next))) return damaged(partition, next, 'it is missing');
     const restored = await this.#options.restore();
     if (this.#fold.slot + 1 >= to) return undefined;
     if (restored === undefined || restored.slot + 1 < to)

@@ -2,6 +2,8 @@ import { CodedError } from '../base/errors.ts';
 import type { Instant } from '../base/time.ts';
 import type { Position, Recorded, Revision, StreamName } from './event.ts';
 import type { PartitionReader } from './partition-reader.ts';
+import { conditionError } from './reader-condition.ts';
+import { slotBeforeMoment } from './slot-search.ts';
 import { indexSpan, type StreamIndex } from './stream-index.ts';
 
 /** The events of one stream after revision `after`, found by the index of its slots. */
@@ -59,11 +61,26 @@ function sparseRanges({ slots, firstRevisions }: StreamIndex, from: number): (re
 const trimmed = (stream: StreamName, after: Revision): CodedError =>
   new CodedError('cursor_too_old', `what ${stream} held after revision ${after} was trimmed`);
 
+/** See `EventLog.history`. */
+export async function* readHistory(
+  reader: PartitionReader,
+  after: Position,
+  upTo = Number.POSITIVE_INFINITY,
+): AsyncGenerator<Recorded> {
+  const isSeen = upTo <= reader.fold.position;
+  if (!isSeen)
+    await reader.catchUp().catch((e: unknown) => {
+      if ((reader.condition?.status ?? 'went back') === 'went back') throw e;
+    });
+  const { condition, fold } = reader;
+  yield* reader.events(after, Math.min(fold.position, upTo));
+  if (condition !== undefined && !isSeen) throw conditionError(condition);
+}
+
 /** See `EventLog.positionBefore`, of what is folded. */
 export async function positionBefore(reader: PartitionReader, at: Instant): Promise<Position> {
-  const signpost = reader.fold.signpostBeforeMoment(at);
   let position: Position | undefined;
-  for await (const batch of reader.batches(signpost?.slot ?? 1)) {
+  for await (const batch of reader.batches(await slotBeforeMoment(reader, at))) {
     for (const event of batch.events) {
       if (event.cause.at >= at) return position ?? event.position - 1;
       position = event.position;

@@ -22,7 +22,9 @@ const ofPartition: Readonly<Record<string, readonly unknown[]>> = {
   appended: ['id', 7],
   read: ['user-a', 2, 7],
   revision: ['user-a', 7],
-  history: [7],
+  history: [7, 9],
+  partsWith: ['terms', [['a']], 7],
+  indexTerms: ['terms'],
   positionBefore: ['2026-01-01T00:00:00.000Z'],
   head: [],
   unseal: ['event', 'name'],
@@ -41,7 +43,7 @@ const ofCluster: Readonly<Record<string, readonly unknown[]>> = {
   store: [],
   close: [],
 };
-const writing = new Set(['append', 'takeSnapshot', 'recover']);
+const writing = new Set(['append', 'indexTerms', 'takeSnapshot', 'recover']);
 
 describe('the log of a server whose clock may be wrong', () => {
   it.each(Object.entries(ofPartition))('passes on all of %s', async (method, asked) => {

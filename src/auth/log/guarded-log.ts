@@ -39,7 +39,12 @@ const guarded = (log: EventLog, require: () => void): EventLog => ({
   read: (...from) => log.read(...from),
   appended: (...append) => log.appended(...append),
   revision: (...of) => log.revision(...of),
-  history: (after) => log.history(after),
+  history: (...range) => log.history(...range),
+  partsWith: (...terms) => log.partsWith(...terms),
+  indexTerms: async (terms) => {
+    require();
+    return log.indexTerms(terms);
+  },
   positionBefore: (at) => log.positionBefore(at),
   streamsNamed: (prefix) => log.streamsNamed(prefix),
   milestone: (position) => log.milestone(position),
