@@ -20,6 +20,7 @@ const well: AuthStanding = {
   forgetting: silent,
   apart: silent,
   telling: silent,
+  indexing: silent,
   rotation: silent,
 };
 
@@ -48,12 +49,13 @@ describe('an auth server', () => {
       forgetting: says('machines are still members'),
       apart: says('logins are kept'),
       telling: says('logins are not told'),
+      indexing: says('the index is behind'),
     });
     expect(condition).toEqual({
       status: 'degraded',
       lacks: [
         ...['nearly full', 'no snapshots', 'heads are not signed', 'keys are not destroyed'],
-        ...['machines are still members', 'logins are kept', 'logins are not told'],
+        ...['machines are still members', 'logins are kept', 'logins are not told', 'the index is behind'],
       ],
       notices: [],
     });

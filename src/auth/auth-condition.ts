@@ -23,6 +23,7 @@ export interface AuthStanding {
   readonly forgetting: Upkeep;
   readonly apart: Upkeep;
   readonly telling: Upkeep;
+  readonly indexing: Upkeep;
   /** A rotation waits for hosts: nothing is broken, but somebody should look. */
   readonly rotation: Upkeep;
 }
@@ -37,7 +38,7 @@ interface Upkeep {
  */
 export function authCondition(standing: AuthStanding): Condition {
   const { log, views, lag, contact, clocks, compaction, heads, secrets, rotation } = standing;
-  const { forgetting, apart, telling } = standing;
+  const { forgetting, apart, telling, indexing } = standing;
   const failure = views.failure();
   return conditionOf({
     refusals: [
@@ -55,6 +56,7 @@ export function authCondition(standing: AuthStanding): Condition {
       forgetting.trouble(),
       apart.trouble(),
       telling.trouble(),
+      indexing.trouble(),
       unreadableText(views),
       foreignSecondFactor(views),
     ],

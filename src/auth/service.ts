@@ -24,6 +24,7 @@ import { followRoots } from './trust/follow-roots.ts';
 import { foreignPerson } from '../views/foreign-person.ts';
 import { clusterOfKey, keysOfTrusted } from '../views/trusted-clusters.ts';
 import { userStandingOf } from '../views/user-life.ts';
+import { indexAudit } from './audit/index-audit.ts';
 import { announceAdopted, announceSelf, keepAnnounced } from './host/announce-self.ts';
 import { forgetAbsent } from './host/forget-absent.ts';
 import { recordAttemptsApart } from './user/attempts-apart.ts';
@@ -207,6 +208,7 @@ async function start(service: AuthServiceDeps): Promise<Started & { readonly run
     const forgetting = forgetAbsent(deps);
     const apart = recordAttemptsApart(deps);
     deps.attemptsTeller.soon();
+    const indexing = indexAudit(deps);
     const compaction = startCompaction({
       log: deps.log,
       views: deps.views,
@@ -227,7 +229,7 @@ async function start(service: AuthServiceDeps): Promise<Started & { readonly run
       diagnostics: () => reportOf(deps, log),
       condition: () =>
         authCondition({
-          ...{ ...deps, log, compaction, secrets, forgetting, apart, rotation },
+          ...{ ...deps, log, compaction, secrets, forgetting, apart, indexing, rotation },
           telling: deps.attemptsTeller.upkeep,
         }),
       stop: endingOnce(async (grace) => {
@@ -242,6 +244,7 @@ async function start(service: AuthServiceDeps): Promise<Started & { readonly run
         await secrets.close();
         await forgetting.close();
         await apart.close();
+        await indexing.close();
         await rotation.close();
         await roots.close();
         measuring.close();

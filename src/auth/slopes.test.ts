@@ -8,8 +8,10 @@ import { memoryKeyring } from '../log/keyring.ts';
 import { memoryDriver, memoryStore, type MemoryStore } from '../log/memory-driver.ts';
 import { openLog } from '../log/open-log.ts';
 import type { SlotDriver } from '../log/slot-driver.ts';
+import { eventsInPart } from '../log/term-chapter.ts';
 import { startsIn } from '../views/decided.ts';
 import { startDecisionsAt } from '../log/starting-points.ts';
+import { indexAudit } from './audit/index-audit.ts';
 import { searchAudit } from './audit/search-audit.ts';
 import { tokenHash } from '../pki/token.ts';
 import { joinHost } from './host/join-host.ts';
@@ -40,7 +42,8 @@ async function open(store: MemoryStore): Promise<{ readonly auth: TestAuth; read
   const driver: SlotDriver = {
     ...inner,
     read: async function* (...about) {
-      counts.reads++;
+      // An auth server looks there by itself, whenever its turn comes.
+      if (about[0] !== 'presence') counts.reads++;
       for await (const slot of inner.read(...about)) {
         counts.slots++;
         yield slot;
@@ -103,6 +106,34 @@ async function countsOf(
   return found;
 }
 
+const eventsInSlot = 64;
+/**
+ * So many parts of the index are reported, a slot each minute, and indexed; in the first somebody is seen
+ * once. Returns when that began.
+ */
+async function reported({ log, deps }: TestAuth, parts: number): Promise<string> {
+  const began = world.now();
+  const stream = 'audit-00000000-0000-4000-8000-0000000000b1';
+  for (let n = 0; n < parts * eventsInPart; n += eventsInSlot) {
+    const facts = Array.from({ length: eventsInSlot }, (_, i) => ({
+      type: 'audit.recorded',
+      data: {
+        event: {
+          ...{ event: 'exec', code: 'T3002I', uid: world.uuid(), time: world.now(), ei: n + i },
+          user: n + i === 100 ? 'rare' : 'alice',
+        },
+      },
+    }));
+    await log.audit.append([{ stream, expected: n, facts }], cause());
+    world.advance(60_000);
+  }
+  // What is in memory of this process is not read: these events are more.
+  const indexing = indexAudit(deps);
+  await indexing.run();
+  await indexing.close();
+  return began;
+}
+
 const reset = (counts: Counts): void => {
   Object.assign(counts, { reads: 0, slots: 0, blobBytes: 0 });
 };
@@ -140,6 +171,35 @@ describe('what a log costs does not grow with its age', () => {
     // A window of the log is read, however long it is.
     for (const { slots } of found) expect(slots).toBeLessThanOrEqual(520);
     expect(found.map(({ reads }) => reads)).toEqual(found.map(() => first?.reads));
+  });
+
+  it('when somebody asks for what happened at a time, or to somebody, long ago', async () => {
+    const found: Counts[][] = [];
+    for (const parts of [2, 4, 8]) {
+      const store = memoryStore();
+      const opened = await open(store);
+      const from = await reported(opened.auth, parts);
+      const of: Counts[] = [];
+      const to = new Date(Date.parse(from) + 5 * 60_000).toISOString();
+      for (const wish of [
+        { from, to, user: '' },
+        { from, to: world.now(), user: 'rare' },
+      ]) {
+        reset(opened.counts);
+        const all = { ...wish, types: ['exec'], limit: 10_000 };
+        expect((await searchAudit(opened.auth.deps, adminCall, all)).events.length).toBeGreaterThan(0);
+        of.push({ ...opened.counts });
+      }
+      found.push(of);
+      await close(opened);
+    }
+    const slotsInPart = eventsInPart / eventsInSlot;
+    // One part, and twice a page of the store: to find the time, and where the part begins.
+    for (const of of found)
+      for (const { slots } of of) expect(slots).toBeLessThanOrEqual(slotsInPart + 2 * 64 + 20);
+    // The index itself is read, two bytes for each of its terms.
+    const bytes = found.map(([first]) => first?.blobBytes ?? 0);
+    for (const [i, one] of bytes.entries()) expect(one).toBeLessThanOrEqual(1_000 * 2 ** i);
   });
 });
 

@@ -33,6 +33,8 @@ export const searchAudit = operation({
     /** Empty: all types. */
     types: z.array(z.string()).default([]),
     user: z.string().default(''),
+    /** Id or name of a machine; absent or empty: all. Auth servers of the release before pass it over. */
+    node: z.string().optional(),
     /** The newest are kept when more match; fewer of large ones, so that the response is bounded. */
     limit: z.number().int().positive().max(10_000).default(500),
   }),

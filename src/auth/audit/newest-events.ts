@@ -1,30 +1,30 @@
 import type { ParsedAuditEvent } from '../../domain/audit-event.ts';
 import type { EventLog } from '../../log/event-log.ts';
-import type { Position, Recorded } from '../../log/event.ts';
+import type { Recorded } from '../../log/event.ts';
+import type { Part } from '../../log/terms.ts';
 
 /** Events of a log are read in windows from its end: small first, since most searches want few. */
 const firstWindow = 512;
 const largestWindow = 8_192;
 
-/** The events after `after`, the newest first, as of now. `pace` is awaited before each is passed on. */
+/** The events of these parts of a log, the newest first. `pace` is awaited before each is passed on. */
 export async function* backwards(
-  log: Pick<EventLog, 'head' | 'history'>,
-  after: Position,
+  log: Pick<EventLog, 'history'>,
+  parts: readonly Part[],
   pace: () => Promise<void>,
 ): AsyncGenerator<Recorded> {
-  let end = await log.head();
-  for (let size = firstWindow; end > after; size = Math.min(2 * size, largestWindow)) {
-    const start = Math.max(after, end - size);
-    const window: Recorded[] = [];
-    for await (const event of log.history(start)) {
-      if (event.position > end) break;
-      await pace();
-      window.push(event);
-      if (event.position === end) break;
+  let size = firstWindow;
+  for (const { after, upTo } of parts.toReversed())
+    for (let end = upTo; end > after; size = Math.min(2 * size, largestWindow)) {
+      const start = Math.max(after, end - size);
+      const window: Recorded[] = [];
+      for await (const event of log.history(start, end)) {
+        await pace();
+        window.push(event);
+      }
+      yield* window.reverse();
+      end = start;
     }
-    yield* window.reverse();
-    end = start;
-  }
 }
 
 /** Where events come from: the newest first, and what is found in each. */

@@ -53,9 +53,8 @@ function counted(): TestAuth['deps'] {
     ...auth.deps.log,
     audit: {
       ...audit,
-      positionBefore: (moment) => audit.positionBefore(moment),
-      history: async function* (after) {
-        for await (const event of audit.history(after)) {
+      history: async function* (...range) {
+        for await (const event of audit.history(...range)) {
           read++;
           yield event;
         }
@@ -156,10 +155,10 @@ describe('a search of the audit', () => {
         ...deps.log,
         audit: {
           ...audit,
-          history: async function* (after) {
+          history: async function* (...range) {
             most = Math.max(most, ++under);
             try {
-              for await (const event of audit.history(after)) {
+              for await (const event of audit.history(...range)) {
                 await new Promise(setImmediate);
                 yield event;
               }

@@ -1,20 +1,23 @@
 import type { z } from 'zod';
 import { searchAudit as row } from '../../api/operations/audit.ts';
 import { CodedError, isCoded } from '../../base/errors.ts';
-import type { AuthDeps } from '../deps.ts';
 import type { Deadline } from '../../base/deadline.ts';
 import { type Instant, minute, plusMs } from '../../base/time.ts';
 import { turns } from '../../base/turns.ts';
-import { auditFact } from '../../domain/audit.ts';
 import type { ParsedAuditEvent } from '../../domain/audit-event.ts';
 import type { ClusterLog, EventLog } from '../../log/event-log.ts';
-import type { Position, Recorded } from '../../log/event.ts';
-import { lockOf } from '../../log/keyed-lock.ts';
+import type { Recorded } from '../../log/event.ts';
+import type { Part, WantedTerms } from '../../log/terms.ts';
 import { reportedSkewMs } from '../../domain/reported-event.ts';
-import { auditFromAttempts, auditFromState } from '../../domain/audit-from-state.ts';
+import { actorOf } from '../../api/guard.ts';
+import { auditFromAttempts } from '../../domain/audit-from-state.ts';
+import type { AuthDeps } from '../deps.ts';
 import { implementing } from '../implementing.ts';
 import { newest } from '../newest.ts';
+import { type AuditSource, auditSources } from './audit-sources.ts';
 import { backwards, lastArrived } from './newest-events.ts';
+import { inTurn } from './search-turns.ts';
+import { type Wanted, wantedBy, wantedTerms } from './wanted-events.ts';
 
 type Input = z.output<typeof row.input>;
 
@@ -35,10 +38,16 @@ const longestAnswer = 8 * 1024 * 1024;
 const bytesOf = (event: ParsedAuditEvent): number => Buffer.byteLength(JSON.stringify(event));
 
 interface Search extends Pick<Input, 'from' | 'limit'> {
-  /** What follows in `attempts` is not in the audit. */
-  readonly attemptsAfter: Position;
+  readonly sources: readonly Searched[];
   readonly wanted: Wanted;
   readonly pace: () => Promise<void>;
+}
+
+/** What of a source is read. */
+interface Searched extends Pick<AuditSource, 'found' | 'mayRepeat'> {
+  readonly log: EventLog;
+  /** In order. */
+  readonly parts: readonly Part[];
 }
 
 interface Found {
@@ -59,46 +68,49 @@ export const searchAudit = implementing(row, async (deps, call, input) => {
   const pace = paceOf(call.deadline);
   const now = deps.world.now();
   const untilNow = input.to >= plusMs(now, -nowMs);
-  const search = untilNow ? searchFromEnd : searchAll;
-  const attemptsAfter = await toldAttempts(deps);
-  // A search reads much, so each auth server makes one at a time.
-  return lockOf(deps.log.audit).hold(['search'], () =>
-    search(deps.log, { ...input, attemptsAfter, wanted: wantedBy(input, untilNow ? now : undefined), pace }),
-  );
+  return inTurn(deps.log.audit, actorOf(call.caller), async () => {
+    await pace();
+    const untold = await untoldAttempts(deps);
+    const sources = [untold, ...(await searched(deps.log, input.from, wantedTerms(input, untilNow)))];
+    const wanted = wantedBy(input, untilNow ? now : undefined);
+    return (untilNow ? searchFromEnd : searchAll)({ ...input, sources, wanted, pace });
+  });
 });
 
 /** When the audit takes nothing, what it was not told is read where it is. */
-async function toldAttempts({ attemptsTeller }: Pick<AuthDeps, 'attemptsTeller'>): Promise<Position> {
+async function untoldAttempts({ attemptsTeller, log }: AuthDeps): Promise<Searched> {
   try {
     await attemptsTeller.tell();
   } catch (e) {
     if (!isCoded(e)) throw e;
   }
-  return attemptsTeller.toldUntil();
+  const part = { after: await attemptsTeller.toldUntil(), upTo: await log.attempts.head() };
+  return {
+    ...{ log: log.attempts, parts: part.upTo > part.after ? [part] : [] },
+    found: (recorded, wanted) => auditFromAttempts(recorded).filter(wanted),
+    mayRepeat: () => true,
+  };
 }
 
-/** Reads no more than it takes to find so many. */
-async function searchFromEnd(log: ClusterLog, { from, limit, attemptsAfter, wanted, pace }: Search): Promise<Found> {
-  const events: ParsedAuditEvent[] = [];
-  let [bytes, truncated] = [0, false];
-  const ofBoth = [
-    { log: log.state, found: (recorded: Recorded) => auditFromState(recorded).filter(wanted) },
-    {
-      log: log.audit,
-      found: (recorded: Recorded) => [ofAudit(recorded, wanted)].filter((event) => event !== undefined),
-    },
-  ];
-  const sources = await Promise.all(
-    ofBoth.map(async ({ log: one, found }) => {
+/** To the end: an event that waited in a spool reaches the log long after it happened. */
+const searched = (log: ClusterLog, from: Instant, terms: WantedTerms): Promise<readonly Searched[]> =>
+  Promise.all(
+    auditSources.map(async (source) => {
+      const one = log[source.partition];
       const after = await one.positionBefore(plusMs(from, -clockSkewMs));
-      return { recorded: backwards(one, after, pace), found };
+      return { ...source, log: one, parts: await one.partsWith(source.terms, terms, after) };
     }),
   );
-  sources.push({
-    recorded: backwards(log.attempts, attemptsAfter, pace),
-    found: (recorded) => auditFromAttempts(recorded).filter(wanted),
-  });
-  await lastArrived(sources, (event) => {
+
+/** Reads no more than it takes to find so many. */
+async function searchFromEnd({ sources, limit, wanted, pace }: Search): Promise<Found> {
+  const events: ParsedAuditEvent[] = [];
+  let [bytes, truncated] = [0, false];
+  const arriving = sources.map(({ log, parts, found }) => ({
+    recorded: backwards(log, parts, pace),
+    found: (recorded: Recorded) => found(recorded, wanted),
+  }));
+  await lastArrived(arriving, (event) => {
     bytes += bytesOf(event);
     truncated = events.length === limit || (bytes > longestAnswer && events.length > 0);
     if (!truncated) events.push(event);
@@ -107,31 +119,21 @@ async function searchFromEnd(log: ClusterLog, { from, limit, attemptsAfter, want
   return { events: events.sort(byTime), truncated };
 }
 
-/** Reads to the end of the log: what happened long ago may have been reported much later. */
-async function searchAll(log: ClusterLog, { from, limit, attemptsAfter, wanted, pace }: Search): Promise<Found> {
-  const found = newest<ParsedAuditEvent>({ items: limit, bytes: longestAnswer, bytesOf }, byTime);
-  /** An event for which `audit` seemed to have no space may be in both. */
-  const ofReserve = new Set<string>();
-  for await (const recorded of since(log.state, from, pace))
-    for (const event of auditFromState(recorded)) {
-      if (!wanted(event)) continue;
-      if (recorded.stream.startsWith('audit-')) ofReserve.add(event.uid);
-      found.add(event);
-    }
-  for await (const recorded of log.attempts.history(attemptsAfter)) {
-    await pace();
-    for (const event of auditFromAttempts(recorded)) {
-      if (!wanted(event)) continue;
-      ofReserve.add(event.uid);
-      found.add(event);
-    }
-  }
-  for await (const recorded of since(log.audit, from, pace)) {
-    const event = ofAudit(recorded, wanted);
-    if (event !== undefined && !ofReserve.has(event.uid)) found.add(event);
-  }
-  const events = found.sorted();
-  return { events, truncated: found.truncated() };
+/** What happened long ago may have been reported much later. */
+async function searchAll({ sources, limit, wanted, pace }: Search): Promise<Found> {
+  const kept = newest<ParsedAuditEvent>({ items: limit, bytes: longestAnswer, bytesOf }, byTime);
+  const known = new Set<string>();
+  for (const { log, parts, found, mayRepeat } of sources)
+    for (const { after, upTo } of parts)
+      for await (const recorded of log.history(after, upTo)) {
+        await pace();
+        for (const event of found(recorded, wanted)) {
+          if (known.has(event.uid)) continue;
+          if (mayRepeat(recorded)) known.add(event.uid);
+          kept.add(event);
+        }
+      }
+  return { events: kept.sorted(), truncated: kept.truncated() };
 }
 
 /**
@@ -149,42 +151,6 @@ function paceOf(deadline: Deadline): () => Promise<void> {
       );
     await due();
   };
-}
-
-/** To the end: an event that waited in a spool reaches the log long after it happened. */
-async function* since(log: EventLog, from: string, pace: () => Promise<void>): AsyncGenerator<Recorded> {
-  const after = await log.positionBefore(plusMs(from, -clockSkewMs));
-  for await (const recorded of log.history(after)) {
-    await pace();
-    yield recorded;
-  }
-}
-
-/** The fields by which an event is chosen, before it is known to be one. */
-interface Judged {
-  readonly time?: unknown;
-  readonly event?: unknown;
-  readonly user?: unknown;
-  readonly name?: unknown;
-}
-type Wanted = (event: Judged) => boolean;
-
-/** Undefined: not wanted, or none. A schema costs much more than the few fields that decide. */
-function ofAudit(recorded: Recorded, wanted: Wanted): ParsedAuditEvent | undefined {
-  const { event } = recorded.fact.data as { readonly event?: unknown };
-  if (typeof event !== 'object' || event === null || !wanted(event)) return undefined;
-  return auditFact.safeParse(recorded.fact).data?.data.event;
-}
-
-/** @param now where everything until now is wanted, also what is stamped later. */
-function wantedBy({ from, to, types, user }: Input, now: Instant | undefined): Wanted {
-  const oneOf = new Set<unknown>(types);
-  return ({ time, event, user: whose, name }) =>
-    typeof time === 'string' &&
-    time >= from &&
-    (time < to || (now !== undefined && time >= now)) &&
-    (oneOf.size === 0 || oneOf.has(event)) &&
-    (user === '' || whose === user || name === user);
 }
 
 function byTime(a: ParsedAuditEvent, b: ParsedAuditEvent): number {

@@ -16,6 +16,7 @@ export async function listEvents(invocation: Invocation, io: CliIo): Promise<num
     to: to === undefined ? now : parseMoment(to, now, '--to'),
     types: [...invocation.list('type')],
     user: invocation.text('user') ?? '',
+    node: invocation.text('node') ?? '',
     limit,
   };
   const { events, truncated } = await withAuth(invocation, io, (auth) => auth.call(searchAudit, query));

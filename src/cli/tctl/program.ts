@@ -113,6 +113,7 @@ export const tctlProgram: ProgramSpec = {
         { name: 'to', kind: 'value', help: 'RFC 3339 time, or how long ago [now].' },
         { name: 'type', kind: 'values', help: 'Only this type, for example session.start; repeatable.' },
         { name: 'user', kind: 'value', help: 'Only events of this user.' },
+        { name: 'node', kind: 'value', help: 'Only events of this machine: its name or id.' },
         { name: 'limit', kind: 'value', default: '500', help: 'At most this many, the newest.' },
         format,
       ],
