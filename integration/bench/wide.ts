@@ -18,6 +18,7 @@ import { presenceViewBy } from '../../src/views/presence.ts';
 import { recordedAt } from '../../src/views/testing.ts';
 import { usersView } from '../../src/views/users.ts';
 import type { Projection } from '../../src/views/view.ts';
+import { printOldAudit } from './old-audit.ts';
 import { printOpenings } from './old-log.ts';
 import { printFirstDecisions } from './old-user.ts';
 
@@ -162,6 +163,7 @@ export async function printWideFigures(count: number): Promise<void> {
     await printOpenings(count * factor, async (what, act) => {
       row(what, told(await measured(act)));
     });
+  for (const factor of [10, 20, 40]) await printOldAudit(count * factor, true);
 }
 
 if (import.meta.main) await printWideFigures(Number(process.argv[2] ?? 5_000));

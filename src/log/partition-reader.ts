@@ -1,5 +1,6 @@
 import { type CodedError, isCoded } from '../base/errors.ts';
 import { silentLog } from '../base/log-sink.ts';
+import { turns } from '../base/turns.ts';
 import { BatchCheck } from './batch-check.ts';
 import { type Batch, isByOlderRelease } from './batch.ts';
 import { noHash } from './own-hash.ts';
@@ -207,7 +208,10 @@ export class PartitionReader {
   /** The batches from `slot` on, up to the newest folded one. Begins later when those before were trimmed. */
   async *batches(slot: number): AsyncGenerator<Batch> {
     let next = slot;
+    // Who passes over what he reads does not wait for anything else.
+    const due = turns();
     while (next <= this.#fold.slot) {
+      await due();
       const known = this.#recent.get(next);
       if (known) {
         yield known;
@@ -216,6 +220,7 @@ export class PartitionReader {
       }
       const before = next;
       for await (const batch of this.#stored(next, slot)) {
+        await due();
         yield batch;
         next = batch.slot + 1;
         if (next > this.#fold.slot || this.#recent.get(next)) break;

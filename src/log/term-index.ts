@@ -151,7 +151,6 @@ export class TermIndex {
     let at = begin + parts.length * eventsInPart;
     let found = new Set<string>();
     let before: Place = from;
-    const due = turns();
     for await (const batch of this.#reader.batches(Math.max(1, from.slot))) {
       if (!follows(batch, before) || batch.firstPosition > at + 1) return undefined;
       before = { slot: batch.slot, hash: batch.hash };
@@ -164,7 +163,6 @@ export class TermIndex {
         found = new Set();
         if (parts.length === count) return parts;
       }
-      await due();
     }
     return undefined;
   }
