@@ -131,7 +131,12 @@ export async function setUp(
   const app = serveOperations(
     [],
     {
-      log: { state: tiny.log, attempts: tiny.log, presence: tiny.log, audit: tiny.log } as unknown as ClusterLog,
+      log: {
+        state: tiny.log,
+        attempts: tiny.log,
+        presence: tiny.log,
+        audit: tiny.log,
+      } as unknown as ClusterLog,
       tails: { state: tail, attempts: tail, presence: tail, audit: tail },
       policy,
       keepAliveMs,

@@ -82,7 +82,8 @@ export async function openAuthViews(
   const opening = [log.state, log.attempts].map((one) => openHeardOf(one, { clock, live }));
   const [heard, heardAttempts] = await Promise.all(opening).catch(async (e: unknown) => {
     views.close();
-    for (const one of await Promise.allSettled(opening)) if (one.status === 'fulfilled') one.value.view.close();
+    for (const one of await Promise.allSettled(opening))
+      if (one.status === 'fulfilled') one.value.view.close();
     throw e;
   });
   if (heard === undefined || heardAttempts === undefined) throw new Error('bug: two were opened');

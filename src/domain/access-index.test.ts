@@ -171,7 +171,8 @@ const cpuUs = (act: () => void): number => {
 it('costs hardly more for somebody with 500 roles than with 10', { timeout: 60_000 }, () => {
   const servers = Array.from({ length: 2_000 }, (_, n) => server(n));
   const all = manyRoles((i) => ({ hostname: [`^web-[0-9]+-team${i}$`] }));
-  const least = { few: Infinity, many: Infinity };
+  // The clock of a thread may go by milliseconds: of one round alone it may show nothing.
+  const spent = { few: 0, many: 0 };
   const traits = { logins: ['alice', 'bob'] };
   for (let round = 0; round < 5; round++)
     for (const [name, roles] of [['few', all.slice(0, 10)] as const, ['many', all] as const]) {
@@ -182,8 +183,8 @@ it('costs hardly more for somebody with 500 roles than with 10', { timeout: 60_0
           loginsOn(access, labels);
         }
       });
-      least[name] = Math.min(least[name], us / servers.length);
+      spent[name] += us / servers.length;
     }
   // Role by role it would be fifty times as much.
-  expect([least.many < 12 * least.few, least]).toEqual([true, least]);
+  expect([spent.many < 12 * spent.few, spent]).toEqual([true, spent]);
 });

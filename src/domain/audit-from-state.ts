@@ -16,7 +16,6 @@ import { type IdentityFact, identityFact } from './identity.ts';
 import { kindOf, reachabilityOf } from './reachability.ts';
 import { type InviteFact, inviteFact } from './invite.ts';
 import { type LockFact, lockFact } from './lock.ts';
-import { type WithdrawnFact, withdrawnFact } from './login-attempts.ts';
 import { type TokenFact, tokenFact, tokenIdOf } from './join-token.ts';
 import { remoteClusterFact } from './remote-cluster.ts';
 import { type RestoreFact, restoreFact } from './restore.ts';
@@ -39,7 +38,8 @@ export function auditFromState(recorded: Recorded): readonly ParsedAuditEvent[] 
   return complete(recorded, tell(recorded));
 }
 
-function complete(recorded: Recorded, bodies: readonly EventBody[]): readonly ParsedAuditEvent[] {
+/** With what the log knows of each. */
+export function complete(recorded: Recorded, bodies: readonly EventBody[]): readonly ParsedAuditEvent[] {
   const { cause, id } = recorded;
   return bodies.map((told, n) =>
     completed(told, {
@@ -64,23 +64,6 @@ function happenedAt({ cause, id }: Recorded): Instant {
 
 /** The id of a fact is a UUID of version 7. Version 8 is free for our own use, and sorts behind it. */
 const nextId = (id: string, n: number): string => `${id.slice(0, 14)}${7 + n}${id.slice(15)}`;
-
-/** The audit events of what happened in the partition `attempts`, as above. */
-export function auditFromAttempts(recorded: Recorded): readonly ParsedAuditEvent[] {
-  const username = idInStream(recorded.stream, 'user');
-  if (username === undefined) return [];
-  const told = readStored(withdrawnFact, recorded.fact);
-  return told === undefined ? auditFromState(recorded) : complete(recorded, [tellWithdrawn(username, told)]);
-}
-
-const tellWithdrawn = (user: string, { data: { reason, addresses } }: WithdrawnFact): EventBody =>
-  catalogue.userLoginFailure({
-    user,
-    method: 'local',
-    success: false,
-    error: `the login was recorded, and no certificate issued: ${reason}`,
-    ...toldAddresses(addresses),
-  });
 
 function tell(recorded: Recorded): readonly EventBody[] {
   const category = recorded.stream.slice(0, recorded.stream.indexOf('-'));

@@ -4,12 +4,20 @@ import type { Decider } from '../log/decider.ts';
 import type { UserFact } from './user-fact.ts';
 import { addresses, userFact } from './user-fact.ts';
 import { decideLogin, decideProof, type LogIn, type Proof, provedFact } from './user-login.ts';
-import { type ActiveUser, type AttemptFact, cleared, type Era, evolveTries, type Tries } from './user-state.ts';
+import {
+  type ActiveUser,
+  type AttemptFact,
+  cleared,
+  type Era,
+  evolveTries,
+  isAttempt,
+  type Tries,
+} from './user-state.ts';
 import { writerReads } from './writer-reads.ts';
 
 /*
- * Attempts to log in, of users whose attempts are recorded apart from them: in the partition `attempts`, which
- * is trimmed. They decide for minutes; what happened is then told by the audit. docs/rfd/0045
+ * Attempts to log in, of users whose attempts are recorded apart from them: in the partition `attempts`,
+ * which is trimmed. They decide for minutes; what happened is then told by the audit. docs/rfd/0045
  */
 
 const text = z.string();
@@ -39,12 +47,6 @@ export const withdrawnFact = z.object({
   data: z.object({ reason: text, addresses }),
 });
 
-const attemptTypes = ['user.logged_in', 'user.login_refused', 'user.locked'] as const;
-const isAttempt = <F extends { readonly type: string }>(
-  fact: F,
-): fact is Extract<F, { type: (typeof attemptTypes)[number] }> =>
-  (attemptTypes as readonly string[]).includes(fact.type);
-
 /** Without what was recorded around them. */
 export const attemptsAmong = (facts: readonly LoginAttemptFact[]): readonly AttemptFact[] =>
   facts.filter(isAttempt);
@@ -70,11 +72,13 @@ export type LoginAttemptCommand =
   | { readonly type: 'withdraw'; readonly reason: string; readonly addresses: Proof['addresses'] };
 
 export const loginAttempts: Decider<LoginAttempts, LoginAttemptCommand, LoginAttemptFact> = {
-  fact: writerReads({ parse: (stored) => loginAttemptFact.parse(stored) as LoginAttemptFact }),
+  fact: writerReads(loginAttemptFact),
   initial: null,
   decide(before, command) {
     if (command.type === 'withdraw')
-      return [{ type: 'attempts.login_withdrawn', data: { reason: command.reason, addresses: command.addresses } }];
+      return [
+        { type: 'attempts.login_withdrawn', data: { reason: command.reason, addresses: command.addresses } },
+      ];
     const user = userWithAttempts(command.user, before);
     const facts = decideAttempt(user, command.attempt).filter(isAttempt);
     return facts.length === 0 || isOf(before, user) ? facts : [beginWith(user), ...facts];
@@ -85,7 +89,9 @@ export const loginAttempts: Decider<LoginAttempts, LoginAttemptCommand, LoginAtt
         return fact.data;
       case 'attempts.login_withdrawn':
         return before;
-      default:
+      case 'user.logged_in':
+      case 'user.login_refused':
+      case 'user.locked':
         return before === null ? null : evolveTries(before, fact);
     }
   },

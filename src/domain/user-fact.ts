@@ -151,12 +151,7 @@ export interface NewOtp {
 }
 
 /** `source`: only where who sets it is known to be the user. */
-export const passwordSet = (
-  id: string,
-  hash: Uint8Array,
-  from: Addresses,
-  source?: string,
-): UserFact => ({
+export const passwordSet = (id: string, hash: Uint8Array, from: Addresses, source?: string): UserFact => ({
   type: 'user.password_set',
   data: { passwordId: id, addresses: from, ...(source !== undefined && { source }) },
   secrets: { [passwordHashSecret]: hash },

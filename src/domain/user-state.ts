@@ -161,10 +161,11 @@ export function evolveUser(state: UserState, fact: UserFact): UserState {
       ...cleared,
     };
   }
-  return state.status === 'active' ? evolveActive(state, fact) : state;
+  if (state.status === 'absent') return state;
+  return isAttempt(fact) ? evolveTries(state, fact) : evolveActive(state, fact);
 }
 
-type LaterFact = Exclude<UserFact, { type: 'user.created' }>;
+type LaterFact = Exclude<UserFact, AttemptFact | { type: 'user.created' }>;
 
 function evolveActive(state: ActiveUser, fact: LaterFact): UserState {
   switch (fact.type) {
@@ -181,10 +182,6 @@ function evolveActive(state: ActiveUser, fact: LaterFact): UserState {
       };
     case 'user.otp_set':
       return { ...state, otp: { id: fact.data.otpId, lastStep: fact.data.usedStep } };
-    case 'user.logged_in':
-    case 'user.login_refused':
-    case 'user.locked':
-      return evolveTries(state, fact);
     case 'user.attempts_apart':
       return { ...state, attempts: 'apart' };
     case 'user.unlocked':
@@ -199,6 +196,13 @@ function evolveActive(state: ActiveUser, fact: LaterFact): UserState {
       return unreachable(fact);
   }
 }
+
+const attemptTypes = ['user.logged_in', 'user.login_refused', 'user.locked'] as const;
+
+export const isAttempt = <F extends { readonly type: string }>(
+  fact: F,
+): fact is Extract<F, { type: (typeof attemptTypes)[number] }> =>
+  (attemptTypes as readonly string[]).includes(fact.type);
 
 /** What an attempt of a user is: a login, a failure, and what it locked. */
 export type AttemptFact = Extract<

@@ -60,9 +60,8 @@ describe('creating a user', () => {
   it('begins a new life when the name was deleted', () => {
     const deleted: UserFact = { type: 'user.deleted', data: {} };
     const before = { attempts: 'here' as const, era: { cleared: 2, forgotten: 1 } };
-    given(...ready, deleted)
-      .when(create)
-      .then({ ...created, data: { ...created.data, before } }, invited);
+    const again = user.decide(fold(user, [...ready, deleted]), create);
+    expect(again).toEqual([{ ...created, data: { ...created.data, before } }, invited]);
     const state = fold(user, [...ready, refusedAt(now), deleted, created]) as ActiveUser;
     expect(state).toMatchObject({ passwordId: null, otp: null, invite: null, failures: [], lock: null });
   });

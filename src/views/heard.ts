@@ -103,8 +103,7 @@ export async function openHeard(
     return heardMs === undefined ? undefined : monotonic() - heardMs;
   };
   const ageMs = (stream: StreamName, span: Span): number =>
-    seenMs(stream, span) ??
-    monotonic() - opened.ms + Math.max(0, msBetween(beganAt(span), opened.at));
+    seenMs(stream, span) ?? monotonic() - opened.ms + Math.max(0, msBetween(beganAt(span), opened.at));
   return {
     view,
     seenMs,

@@ -10,7 +10,7 @@ import type { Recorded } from '../../log/event.ts';
 import type { Part, WantedTerms } from '../../log/terms.ts';
 import { reportedSkewMs } from '../../domain/reported-event.ts';
 import { actorOf } from '../../api/guard.ts';
-import { auditFromAttempts } from '../../domain/audit-from-state.ts';
+import { auditFromAttempts } from '../../domain/audit-from-attempts.ts';
 import type { AuthDeps } from '../deps.ts';
 import { implementing } from '../implementing.ts';
 import { newest } from '../newest.ts';

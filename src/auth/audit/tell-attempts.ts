@@ -1,12 +1,13 @@
 import { CodedError, isCoded } from '../../base/errors.ts';
+import type { LogSink } from '../../base/log-sink.ts';
 import { minute } from '../../base/time.ts';
+import type { World } from '../../base/world.ts';
 import { auditFact, type AuditFact, toldFact, type ToldFact } from '../../domain/audit.ts';
 import type { ParsedAuditEvent } from '../../domain/audit-event.ts';
-import { auditFromAttempts } from '../../domain/audit-from-state.ts';
+import { auditFromAttempts } from '../../domain/audit-from-attempts.ts';
 import { toldAttemptsStream } from '../../domain/streams.ts';
 import type { ClusterLog } from '../../log/event-log.ts';
 import type { Position, Revision } from '../../log/event.ts';
-import type { AuthDeps } from '../deps.ts';
 import { ownCause } from '../own-cause.ts';
 import { startUpkeep, type Upkeep } from '../upkeep.ts';
 
@@ -52,11 +53,15 @@ interface Told {
   readonly position: Position;
 }
 
-type Deps = Pick<AuthDeps, 'world' | 'sink' | 'hostId'> & {
+export interface TellingParts {
   readonly log: Pick<ClusterLog, 'attempts' | 'audit'>;
-};
+  readonly world: World;
+  readonly sink: LogSink;
+  /** Of this auth server. */
+  readonly hostId: string;
+}
 
-export function tellAttempts(deps: Deps): AttemptsTeller {
+export function tellAttempts(deps: TellingParts): AttemptsTeller {
   const { log } = deps;
   let told: { readonly revision: Revision; readonly place: Place } | undefined;
 

@@ -176,7 +176,9 @@ describe('a person who is locked', () => {
     const { serial } = parseCertificate(fromAuthorizedKeyLine(sshCertificate));
     expect(serial).toBeGreaterThan(2n ** 62n);
     expect(serialOfX509(new X509Certificate(tlsCertificatePem))).toBe(serial);
-    const fact = (await eventsOf(auth.log, 'attempts')).find(({ fact: { type } }) => type === 'user.logged_in');
+    const fact = (await eventsOf(auth.log, 'attempts')).find(
+      ({ fact: { type } }) => type === 'user.logged_in',
+    );
     expect(fact?.fact.data).toMatchObject({ certificate: { serial: serial.toString() } });
   });
 });

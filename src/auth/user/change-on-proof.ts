@@ -17,7 +17,13 @@ import { type AuthDeps, causeOf, termsOf } from '../deps.ts';
 import { lockedBy } from '../lock/in-force.ts';
 import { secondFactorOf } from '../lookups.ts';
 import { type AttemptAsOf, type RecordedAttempt, recordApart } from './record-attempt.ts';
-import { examineClaim, type Examined, tellRefusal, unrecordedBecause, wrongCredentials } from './examine-claim.ts';
+import {
+  examineClaim,
+  type Examined,
+  tellRefusal,
+  unrecordedBecause,
+  wrongCredentials,
+} from './examine-claim.ts';
 
 interface Wish {
   readonly claim: Claim;
@@ -45,11 +51,13 @@ export async function changeOnProof(
   const refusal = { 'addr.local': proof.addresses.local };
   const recorded = entry?.state.attempts ?? 'here';
   const command = commandOf({ ...proof, recorded, forbidden });
-  const { facts, status } = await carryOut(deps, call, { examined, command, cause, asOf }).catch(async (e: unknown) => {
-    if (forbidden !== undefined && isCoded(e, 'access_denied'))
-      await tellRefusal(deps, claim, cause, { error: e.message, ...refusal });
-    throw e;
-  });
+  const { facts, status } = await carryOut(deps, call, { examined, command, cause, asOf }).catch(
+    async (e: unknown) => {
+      if (forbidden !== undefined && isCoded(e, 'access_denied'))
+        await tellRefusal(deps, claim, cause, { error: e.message, ...refusal });
+      throw e;
+    },
+  );
   // The proof held against the password of this very user, as in a login.
   if (entry && loginOutcome(facts).status === 'logged_in') return entry;
   if (facts.length === 0)
@@ -72,7 +80,12 @@ async function carryOut(
 ): Promise<RecordedAttempt> {
   const change = async (): Promise<RecordedAttempt> => {
     const terms = termsOf(call, asOf.state);
-    const { position, outcomes } = await transact(deps.log.state, [step(user, stream, command)], cause, terms);
+    const { position, outcomes } = await transact(
+      deps.log.state,
+      [step(user, stream, command)],
+      cause,
+      terms,
+    );
     const [{ facts, state }] = outcomes;
     if (position !== undefined) await deps.views.reached(position);
     return { facts, status: state.status };
@@ -80,8 +93,7 @@ async function carryOut(
   if (entry === undefined || command.recorded === 'here') return change();
   if (command.forbidden !== undefined && isStillProved(entry.state, command))
     throw new CodedError('access_denied', command.forbidden);
-  const { type: _type, ...proof } = command;
-  const attempt: Prove = { ...proof, type: 'prove', method: methodOf(command) };
+  const attempt: Prove = { ...command, type: 'prove', method: methodOf(command) };
   const attempted = await recordApart(deps, call, { entry, stream, attempt, cause, asOf });
   if (loginOutcome(attempted.facts).status !== 'logged_in') return attempted;
   const changed = await change();

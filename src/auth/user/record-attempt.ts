@@ -46,7 +46,8 @@ export async function recordLogin(
   call: Call,
   login: Attempt<LogIn>,
 ): Promise<RecordedAttempt> {
-  if (login.entry?.state.attempts === 'apart') return recordApart(deps, call, { ...login, entry: login.entry });
+  if (login.entry?.state.attempts === 'apart')
+    return recordApart(deps, call, { ...login, entry: login.entry });
   const { stream, attempt, cause, asOf } = login;
   const terms = termsOf(call, asOf.state);
   const { position, outcomes } = await transact(deps.log.state, [step(user, stream, attempt)], cause, terms);
