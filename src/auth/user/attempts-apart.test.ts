@@ -4,6 +4,7 @@ import { hour, minute } from '../../base/time.ts';
 import { factsLevel } from '../../domain/critical.ts';
 import type { ClusterLog, EventLog } from '../../log/event-log.ts';
 import { memoryLog } from '../../log/memory-log.ts';
+import { userStream } from '../../domain/streams.ts';
 import { findUser } from '../../views/users.ts';
 import { searchAudit } from '../audit/search-audit.ts';
 import { startCompaction } from '../log/compaction.ts';
@@ -117,6 +118,20 @@ describe('a login', () => {
     expect(await told(auth)).toContainEqual(
       expect.stringMatching(/^T1000W "the login was recorded, and no certificate issued: /),
     );
+  });
+
+  it('is refused where a newer release wrote something about the user, which spends nothing', async () => {
+    const auth = await open();
+    const url = await addUser(auth, 'alice', password);
+    const stream = userStream('alice');
+    const facts = [{ type: 'user.nicknamed', data: {} }];
+    const write = { stream, expected: await log.state.revision(stream), facts };
+    await log.state.append([write], { at: world.now(), actor: 'auth', requestId: 'r' });
+    await expect(loginAs(auth, url)).rejects.toMatchObject({
+      code: 'unavailable',
+      message: 'user-alice holds a fact this version does not know: user.nicknamed',
+    });
+    expect(await types('attempts')).toEqual([]);
   });
 
   it.each([1, 2])('is told to the audit once, by whoever is left of %d servers', async (count) => {

@@ -4,8 +4,8 @@ import { attemptsAmong, loginAttempts, type Prove } from '../../domain/login-att
 import { user } from '../../domain/user.ts';
 import type { UserFact } from '../../domain/user-fact.ts';
 import { isStillProved, type LogIn, loginOutcome } from '../../domain/user-login.ts';
-import type { ActiveUser } from '../../domain/user-state.ts';
-import { step, transact } from '../../log/execute.ts';
+import type { ActiveUser, UserState } from '../../domain/user-state.ts';
+import { load, step, transact } from '../../log/execute.ts';
 import type { Cause, Position, StreamName } from '../../log/event.ts';
 import { findUser, type UserEntry } from '../../views/users.ts';
 import { type AuthDeps, termsOf } from '../deps.ts';
@@ -68,7 +68,9 @@ export async function recordApart(
   { entry, stream, attempt, cause, asOf }: Attempt & { readonly entry: UserEntry },
 ): Promise<RecordedAttempt> {
   const { log, views } = deps;
-  const command = { type: 'attempt', user: entry.state, attempt } as const;
+  const before = await userAsOf(deps, stream, asOf.state);
+  if (before.status === 'absent') return { facts: [], status: 'absent' };
+  const command = { type: 'attempt', user: before, attempt } as const;
   const terms = termsOf(call, asOf.attempts);
   const { position, outcomes } = await transact(
     log.attempts,
@@ -82,8 +84,9 @@ export async function recordApart(
   deps.attemptsTeller.soon();
   await views.attempts.reached(position);
   if (loginOutcome(told).status === 'logged_in') {
-    await views.fresh();
-    const change = changedSince(entry, findUser(views.users.state(), entry.state.username), attempt);
+    const now = await userAsOf(deps, stream, await views.fresh());
+    const isSame = findUser(views.users.state(), before.username)?.life.id === entry.life.id;
+    const change = changedSince(before, isSame ? now : undefined, attempt);
     if (change !== undefined) {
       const { addresses } = attempt;
       const withdraw = { type: 'withdraw', reason: change.why, addresses } as const;
@@ -94,6 +97,16 @@ export async function recordApart(
   return { facts: told, status: 'active' };
 }
 
+/**
+ * By the rules of its own stream, which has to be understood whole: a view passes over what it does not know.
+ * @throws CodedError `unavailable` where a newer release wrote something about this user.
+ */
+const userAsOf = async (
+  { log }: Pick<AuthDeps, 'log'>,
+  stream: StreamName,
+  asOf: Position,
+): Promise<UserState> => (await load(log.state, user, stream, asOf)).state;
+
 interface Change {
   /** For operators. */
   readonly why: string;
@@ -101,16 +114,16 @@ interface Change {
 }
 
 function changedSince(
-  before: UserEntry,
-  now: UserEntry | undefined,
+  before: ActiveUser,
+  now: UserState | undefined,
   attempt: LogIn | Prove,
 ): Change | undefined {
-  if (now?.life.id !== before.life.id || !isStillProved(now.state, attempt))
+  if (now?.status !== 'active' || !isStillProved(now, attempt))
     return {
       why: 'the user was deleted or reset, or its password or device was changed, at this moment',
       error: ({ views }) => wrongCredentials(secondFactorOf(views)),
     };
-  if (attempt.type === 'log-in' && !sameAccess(before.state, now.state))
+  if (attempt.type === 'log-in' && !sameAccess(before, now))
     return {
       why: 'the roles of this user were changed at this moment',
       error: () =>
