@@ -13,27 +13,40 @@ import { startUpkeep, type Upkeep } from '../upkeep.ts';
 
 const everyMs = 5 * second;
 /** So many users in one append. */
-const mostTogether = 100;
+const mostTogether = 250;
 
 /**
  * Has attempts to log in recorded in the partition `attempts`, user by user, once every auth server that is
  * alive looks for them there: one of an earlier release would not see which codes are spent, and which logins
  * have failed. One that comes back later refuses these users. docs/rfd/0045
  */
-export const recordAttemptsApart = (
+export function recordAttemptsApart(
   deps: Pick<AuthDeps, 'log' | 'views' | 'world' | 'sink' | 'hostId' | 'lag'>,
-): Upkeep =>
-  startUpkeep({
-    act: () => moveAttempts(deps),
+): Upkeep {
+  const ending = new AbortController();
+  const upkeep = startUpkeep({
+    act: () => moveAttempts(deps, ending.signal),
     everyMs,
     sink: deps.sink,
     warning: 'logins of some users are still recorded with them, not apart',
     late: 'logins are still recorded in the partition that is kept for ever',
   });
+  return {
+    ...upkeep,
+    close: () => {
+      ending.abort();
+      return upkeep.close();
+    },
+  };
+}
 
-/** @throws CodedError `conflict` where another server does the same. */
+/**
+ * @param ending stops it between two appends.
+ * @throws CodedError `conflict` where another server does the same.
+ */
 export async function moveAttempts(
   deps: Pick<AuthDeps, 'log' | 'views' | 'world' | 'hostId' | 'lag'>,
+  ending?: AbortSignal,
 ): Promise<void> {
   const { log, views } = deps;
   if (deps.lag.trouble() !== undefined || !allLookApart(deps)) return;
@@ -49,6 +62,8 @@ export async function moveAttempts(
   };
   for (const { state } of valuesOf(views.users.state().known)) {
     await due();
+    // Others go on with it.
+    if (ending?.aborted === true) return;
     if (state.attempts === 'here') names.push(state.username);
     if (names.length >= mostTogether) await move();
   }

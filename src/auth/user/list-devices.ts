@@ -4,11 +4,12 @@ import { startOfOtpStep } from '../../pki/otp.ts';
 import { findUser } from '../../views/users.ts';
 import { implementing } from '../implementing.ts';
 import { userNow } from './user-now.ts';
+import { freshForAttempt } from './record-attempt.ts';
 
 /** The code device of the caller, whoever it is: nobody asks about others here. */
 export const listDevices = implementing(row, async (deps, { caller }) => {
   if (caller.kind !== 'user') throw new CodedError('access_denied', 'only a person has code devices');
-  await Promise.all([deps.views.fresh(), deps.views.freshAttempts()]);
+  await freshForAttempt(deps);
   const entry = findUser(deps.views.users.state(), caller.username);
   const otp = entry && userNow(deps, entry).otp;
   if (otp == null || entry?.otpIn == null) return { devices: [] };

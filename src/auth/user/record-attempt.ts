@@ -20,8 +20,11 @@ export interface AttemptAsOf {
 
 /** Everything that is known of users and of their attempts now, whichever auth server wrote it. */
 export async function freshForAttempt({ views }: Pick<AuthDeps, 'views'>): Promise<AttemptAsOf> {
-  const [state, attempts] = await Promise.all([views.fresh(), views.freshAttempts()]);
-  return { state, attempts };
+  const reading = views.freshAttempts();
+  // Why `state` cannot be read is the better reason.
+  reading.catch(() => undefined);
+  const state = await views.fresh();
+  return { state, attempts: await reading };
 }
 
 /** Somebody claims to be a user. */

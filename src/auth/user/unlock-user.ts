@@ -6,6 +6,7 @@ import { causeOf, termsOf } from '../deps.ts';
 import type { ActiveUser } from '../../domain/user-state.ts';
 import { findUser } from '../../views/users.ts';
 import { implementing } from '../implementing.ts';
+import { freshForAttempt } from './record-attempt.ts';
 import { userNow } from './user-now.ts';
 
 /**
@@ -13,7 +14,7 @@ import { userNow } from './user-now.ts';
  * CodedError `not_found`
  */
 export const unlockUser = implementing(row, async (deps, call, { username }) => {
-  const [asOf] = await Promise.all([deps.views.fresh(), deps.views.freshAttempts()]);
+  const { state: asOf } = await freshForAttempt(deps);
   const entry = findUser(deps.views.users.state(), username);
   const failedApart = entry !== undefined && hasFailed(userNow(deps, entry));
   const { position } = await transact(
