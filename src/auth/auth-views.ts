@@ -79,14 +79,14 @@ export async function openAuthViews(
   live: () => boolean = () => false,
 ): Promise<AuthViews> {
   const views = await openViewsWith(log, foldedBy(clock), foldedBeside);
-  const opening = [log.state, log.attempts].map((one) => openHeardOf(one, { clock, live }));
+  const by = { clock, live };
+  const opening = [openHeardOf(log.state, by), openHeardOf(log.attempts, by)] as const;
   const [heard, heardAttempts] = await Promise.all(opening).catch(async (e: unknown) => {
     views.close();
     for (const one of await Promise.allSettled(opening))
       if (one.status === 'fulfilled') one.value.view.close();
     throw e;
   });
-  if (heard === undefined || heardAttempts === undefined) throw new Error('bug: two were opened');
   const all = [...views.all, heard.view, heardAttempts.view];
   const reached = async (position: Position): Promise<void> => {
     await Promise.all([views.reached(position), heard.view.reached(position)]);

@@ -12,7 +12,8 @@ export interface Upkeep {
 }
 
 export interface UpkeepOptions {
-  readonly act: () => Promise<void>;
+  /** @param ending aborted when it is to stop as soon as it can. */
+  readonly act: (ending: AbortSignal) => Promise<void>;
   /** Infinite: only when it is asked for. */
   readonly everyMs: number;
   readonly sink: Pick<LogSink, 'warn'>;
@@ -25,9 +26,10 @@ export interface UpkeepOptions {
 /** Does it again and again. A failure is reported, and tried again the next time. */
 export function startUpkeep({ act, everyMs, sink, warning, late }: UpkeepOptions): Upkeep {
   let failing: string | undefined;
+  const ending = new AbortController();
   const attempt = async (): Promise<void> => {
     try {
-      await act();
+      await act(ending.signal);
       failing = undefined;
     } catch (e) {
       // Another auth server did the same at the same time.
@@ -48,6 +50,7 @@ export function startUpkeep({ act, everyMs, sink, warning, late }: UpkeepOptions
     trouble: () => (failing === undefined ? undefined : `${late}: ${failing}`),
     close: async () => {
       stopTimer(timer);
+      ending.abort();
       await running;
     },
   };

@@ -11,6 +11,9 @@ export { hour, minute, second } from './duration.ts';
 export const instant = z.iso.datetime({ precision: 3 });
 export type Instant = z.infer<typeof instant>;
 
+/** Before the first event of any log. */
+export const earliest: Instant = '0000-01-01T00:00:00.000Z';
+
 /** The instant `ms` milliseconds after `at`. */
 export const plusMs = (at: Instant, ms: number): Instant => new Date(Date.parse(at) + ms).toISOString();
 

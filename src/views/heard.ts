@@ -1,4 +1,4 @@
-import { hour, type Instant, msBetween, plusMs } from '../base/time.ts';
+import { earliest, hour, type Instant, msBetween, plusMs } from '../base/time.ts';
 import type { Ages, Span } from '../domain/deciding-time.ts';
 import { inviteFact, inviteSpan } from '../domain/invite.ts';
 import { tokenFact, tokenSpan } from '../domain/join-token.ts';
@@ -44,9 +44,6 @@ type HeardState = Table<number>;
 /** Nothing lasts longer: 48 h. */
 const rememberedMs = 49 * hour;
 const keyOf = (stream: StreamName, { until }: Span): string => `${stream}/${until}`;
-
-/** Before the first event of any log. */
-const earliest = '0000-01-01T00:00:00.000Z';
 
 /**
  * When the log is folded again because it had gone back, spans that this reader knew keep their age, and the

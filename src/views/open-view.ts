@@ -1,6 +1,7 @@
 import { BehaviorSubject, type Subscription } from 'rxjs';
 import { backoffMs, pause } from '../base/backoff.ts';
 import { CodedError, isCoded, messageOf } from '../base/errors.ts';
+import { earliest } from '../base/time.ts';
 import type { Followable, Wanted } from '../log/event-log.ts';
 import type { Followed, Position } from '../log/event.ts';
 import { type Fold, storedState } from './stored-state.ts';
@@ -42,8 +43,6 @@ export async function restoreView<State>(
   };
 }
 
-/** Before the first event of any log. */
-const earliest = '0000-01-01T00:00:00.000Z';
 const retry = { baseMs: 100, maxMs: 5_000 };
 
 class FollowingView<State> implements View<State> {

@@ -1,8 +1,9 @@
-import { CodedError, isCoded } from '../../base/errors.ts';
+import { CodedError } from '../../base/errors.ts';
 import { audit, type AuditNumbers, type AuditState } from '../../domain/audit.ts';
 import type { ParsedAuditEvent } from '../../domain/audit-event.ts';
 import { remembers } from '../../domain/recent.ts';
 import { auditStream } from '../../domain/streams.ts';
+import { afterConflicts } from '../../log/after-conflicts.ts';
 import type { EventLog, Write } from '../../log/event-log.ts';
 import type { Cause, Position, StreamName } from '../../log/event.ts';
 import { KeyedLock } from '../../log/keyed-lock.ts';
@@ -18,8 +19,6 @@ export interface AuditWriter {
    */
   append(events: readonly ParsedAuditEvent[], cause: Cause, numbered?: AuditNumbers): Promise<Position>;
 }
-
-const maxAttempts = 12;
 
 /** As `EventLog.read` takes it: as of this position, or undefined for the newest commit. */
 type AsOf = Position | undefined;
@@ -83,18 +82,13 @@ export function auditWriter(log: EventLog, authHostId: string): AuditWriter {
     return writes.length === 0 ? [] : [...writes, ...guards];
   };
 
-  const untilStored = async (write: (asOf: AsOf) => Promise<Write[]>, cause: Cause): Promise<Position> => {
-    for (let attempt = 1; ; attempt++) {
-      try {
-        // What is known here is enough: if another process wrote to the stream, the append conflicts, and the
-        // stream is read then.
-        const writes = await write(attempt === 1 ? 0 : undefined);
-        return writes.length === 0 ? await log.head() : await log.append(writes, cause);
-      } catch (e) {
-        if (!isCoded(e, 'conflict') || attempt === maxAttempts) throw e;
-      }
-    }
-  };
+  const untilStored = (write: (asOf: AsOf) => Promise<Write[]>, cause: Cause): Promise<Position> =>
+    afterConflicts(async (attempt) => {
+      // What is known here is enough: if another process wrote to the stream, the append conflicts, and the
+      // stream is read then.
+      const writes = await write(attempt === 1 ? 0 : undefined);
+      return writes.length === 0 ? log.head() : log.append(writes, cause);
+    });
 
   return {
     append: (events, cause, numbered) => {

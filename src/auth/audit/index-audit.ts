@@ -1,5 +1,5 @@
+import { pause } from '../../base/backoff.ts';
 import { second } from '../../base/time.ts';
-import { startTimer } from '../../base/timers.ts';
 import type { Position } from '../../log/event.ts';
 import { eventsInPart } from '../../log/term-chapter.ts';
 import type { AuthDeps } from '../deps.ts';
@@ -14,49 +14,28 @@ const everyMs = 15 * second;
  */
 export function indexAudit(deps: Pick<AuthDeps, 'log' | 'sink' | 'world'>): Upkeep {
   const { log, sink, world } = deps;
-  const stopping = new AbortController();
   const reached = new Map<AuditSource, Position>();
 
-  const extend = async (source: AuditSource): Promise<void> => {
+  const extend = async (source: AuditSource, ending: AbortSignal): Promise<void> => {
     const { partition, terms } = source;
     const known = reached.get(source) ?? Number.NEGATIVE_INFINITY;
     if (log.stats()[partition].position - known < eventsInPart) return;
-    while (!stopping.signal.aborted) {
+    while (!ending.aborted) {
       const began = world.monotonic();
       const { upTo, isBehind } = await log[partition].indexTerms(terms);
       reached.set(source, upTo);
       if (!isBehind) return;
-      await rest(world.monotonic() - began, stopping.signal);
+      await pause(world.monotonic() - began, ending);
     }
   };
 
-  const upkeep = startUpkeep({
-    act: async () => {
-      for (const source of auditSources) await extend(source);
+  return startUpkeep({
+    act: async (ending) => {
+      for (const source of auditSources) await extend(source, ending);
     },
     everyMs,
     sink,
     warning: 'the index of the audit could not be kept: searches take longer',
     late: 'the index of the audit is behind',
-  });
-  return {
-    ...upkeep,
-    close: async () => {
-      stopping.abort();
-      await upkeep.close();
-    },
-  };
-}
-
-/** Resolves after that time, or as soon as it is to stop. */
-function rest(ms: number, stopping: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    const end = (): void => {
-      timer.stop();
-      stopping.removeEventListener('abort', end);
-      resolve();
-    };
-    const timer = startTimer(end, ms);
-    stopping.addEventListener('abort', end);
   });
 }

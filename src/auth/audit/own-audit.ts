@@ -4,6 +4,7 @@ import type { AuditFact } from '../../domain/audit.ts';
 import { completed, type ParsedAuditEvent } from '../../domain/audit-event.ts';
 import type { EventBody } from '../../domain/audit-kind.ts';
 import { auditStream } from '../../domain/streams.ts';
+import { afterConflicts } from '../../log/after-conflicts.ts';
 import type { EventLog } from '../../log/event-log.ts';
 import type { Cause, Position } from '../../log/event.ts';
 import type { AuditWriter } from './audit-writer.ts';
@@ -28,8 +29,6 @@ export interface OwnAuditParts {
   readonly hostId: string;
 }
 
-const maxAttempts = 12;
-
 export function ownAudit({ writer, state, world, hostId }: OwnAuditParts): OwnAudit {
   const complete = (body: EventBody, cause: Cause): ParsedAuditEvent =>
     completed(body, {
@@ -46,13 +45,9 @@ export function ownAudit({ writer, state, world, hostId }: OwnAuditParts): OwnAu
   const appendToState = async (event: ParsedAuditEvent, cause: Cause): Promise<void> => {
     const stream = auditStream(event, hostId);
     const fact: AuditFact = { type: 'audit.recorded', data: { event } };
-    for (let attempt = 1; ; attempt++)
-      try {
-        await state.append([{ stream, expected: await state.revision(stream), facts: [fact] }], cause);
-        return;
-      } catch (e) {
-        if (!isCoded(e, 'conflict') || attempt === maxAttempts) throw e;
-      }
+    await afterConflicts(async () => {
+      await state.append([{ stream, expected: await state.revision(stream), facts: [fact] }], cause);
+    });
   };
 
   return {

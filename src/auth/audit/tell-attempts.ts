@@ -1,14 +1,16 @@
-import { CodedError, isCoded } from '../../base/errors.ts';
+import { CodedError } from '../../base/errors.ts';
 import type { LogSink } from '../../base/log-sink.ts';
-import { minute } from '../../base/time.ts';
+import { earliest, minute } from '../../base/time.ts';
 import type { World } from '../../base/world.ts';
 import { auditFact, type AuditFact, toldFact, type ToldFact } from '../../domain/audit.ts';
 import type { ParsedAuditEvent } from '../../domain/audit-event.ts';
 import { auditFromAttempts } from '../../domain/audit-from-attempts.ts';
 import { toldAttemptsStream } from '../../domain/streams.ts';
+import { afterConflicts } from '../../log/after-conflicts.ts';
 import type { ClusterLog } from '../../log/event-log.ts';
 import type { Position, Revision } from '../../log/event.ts';
 import { ownCause } from '../own-cause.ts';
+import { sharedLook } from '../shared-look.ts';
 import { startUpkeep, type Upkeep } from '../upkeep.ts';
 
 /**
@@ -34,12 +36,8 @@ export interface AttemptsTeller {
 
 /** So many events go into one append. */
 const mostTogether = 128;
-const maxAttempts = 12;
 /** What another server recorded and did not tell, since it was killed, is told after this time. */
 const everyMs = minute;
-
-/** Before the first event of any log. */
-const earliest = '0000-01-01T00:00:00.000Z';
 
 /** An event of `attempts`. */
 interface Place {
@@ -121,41 +119,21 @@ export function tellAttempts(deps: TellingParts): AttemptsTeller {
   const tellAll = async (): Promise<void> => {
     const now = records;
     records = false;
-    for (let attempt = 1; ; attempt++)
-      try {
-        await tellOnce(now);
-        return;
-      } catch (e) {
-        // Another auth server tells the same.
-        if (!isCoded(e, 'conflict') || attempt === maxAttempts) throw e;
-      }
+    // Another auth server tells the same.
+    await afterConflicts(() => tellOnce(now));
   };
 
-  let running: Promise<void> = Promise.resolve();
-  let next: Promise<void> | undefined;
-  /** What is under way may have begun before the attempt that the caller means. */
-  const tell = (): Promise<void> => {
-    next ??= running
-      .catch(() => undefined)
-      .then(() => {
-        next = undefined;
-        running = tellAll();
-        return running;
-      });
-    return next;
-  };
-
-  let isWanted = false;
+  // What is under way may have begun before the attempt that the caller means.
+  const monotonic = (): number => deps.world.monotonic();
+  const tell = sharedLook(tellAll, 0, monotonic);
   const upkeep = startUpkeep({
-    act: () => {
-      isWanted = false;
-      return tell();
-    },
+    act: tell,
     everyMs,
     sink: deps.sink,
     warning: 'logins could not be told to the audit',
     late: 'logins are recorded, and not in the audit yet',
   });
+  const soon = sharedLook(() => upkeep.run(), 0, monotonic);
   return {
     tell,
     tellBeforeTrim: () => {
@@ -163,16 +141,9 @@ export function tellAttempts(deps: TellingParts): AttemptsTeller {
       return tell();
     },
     toldUntil: async () => (await readTold()).position,
-    soon: () => {
-      if (isWanted) return;
-      isWanted = true;
-      void upkeep.run();
-    },
+    soon: () => void soon(),
     upkeep,
-    close: async () => {
-      await upkeep.close();
-      await running.catch(() => undefined);
-    },
+    close: () => upkeep.close(),
   };
 }
 

@@ -20,25 +20,16 @@ const mostTogether = 250;
  * alive looks for them there: one of an earlier release would not see which codes are spent, and which logins
  * have failed. One that comes back later refuses these users. docs/rfd/0045
  */
-export function recordAttemptsApart(
+export const recordAttemptsApart = (
   deps: Pick<AuthDeps, 'log' | 'views' | 'world' | 'sink' | 'hostId' | 'lag'>,
-): Upkeep {
-  const ending = new AbortController();
-  const upkeep = startUpkeep({
-    act: () => moveAttempts(deps, ending.signal),
+): Upkeep =>
+  startUpkeep({
+    act: (ending) => moveAttempts(deps, ending),
     everyMs,
     sink: deps.sink,
     warning: 'logins of some users are still recorded with them, not apart',
     late: 'logins are still recorded in the partition that is kept for ever',
   });
-  return {
-    ...upkeep,
-    close: () => {
-      ending.abort();
-      return upkeep.close();
-    },
-  };
-}
 
 /**
  * @param ending stops it between two appends.
