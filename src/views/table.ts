@@ -1,3 +1,5 @@
+import { hashOf } from '../base/hash-of.ts';
+
 /**
  * A map that is never changed: `setIn` returns a new one that shares all but a few small arrays with the old.
  * A tree of 16 branches over the bits of the key's hash, which grows with its content: an operation on one
@@ -188,10 +190,3 @@ function eachUnder<V>(
 }
 
 const branchAt = (hash: number, depth: number): number => (hash >>> depth) % width;
-
-/** FNV-1a over UTF-16 units: spreads names and UUIDs well. */
-function hashOf(key: string): number {
-  let hash = 0x811c9dc5;
-  for (let i = 0; i < key.length; i++) hash = Math.imul(hash ^ key.charCodeAt(i), 0x01000193) >>> 0;
-  return (hash ^ (hash >>> 15)) >>> 0;
-}
