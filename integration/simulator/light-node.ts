@@ -69,9 +69,13 @@ export async function startLightNode(options: LightNodeOptions): Promise<LightNo
   const { hostId } = options.identity;
   const sink = countingSink(tally);
   const identity = replaceableIdentity(options.identity);
-  const auth = connectAuth({ servers, identity, world: realWorld, sink, ...(silentMs && { silentMs }) });
-  const views = await openNodeViews(auth, sink);
   let spreadMs = 0;
+  const auth = connectAuth({
+    ...{ servers, identity, world: realWorld, sink },
+    among: () => ({ hostId, spreadMs }),
+    ...(silentMs && { silentMs }),
+  });
+  const views = await openNodeViews(auth, sink);
   const renewal = keepCertified(options, { identity, auth, views, sink, spreadMs: () => spreadMs });
   const host: HostInfo = {
     ...{ hostId, role, nodename, publicAddress: '', sshPublicAddress: '', version },

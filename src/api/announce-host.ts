@@ -9,17 +9,22 @@ import { leavesHeld } from '../domain/presence.ts';
 import { startTimer, stopTimer, type Timer } from '../base/timers.ts';
 import { type Adopted, adoptedField, sameAdopted } from '../domain/rotation-mark.ts';
 import type { AuthClient } from './client.ts';
-import { isNoAnswerInTime } from './no-answer.ts';
+import { comeBackMs, isNoAnswerInTime, isTurnedAway } from './no-answer.ts';
 import { heartbeat, longestTrouble } from './operations/host.ts';
 
 const retryMs = 5 * second;
 const leastPauseMs = second;
 /**
  * Longest pause in milliseconds before a heartbeat that failed `failures` times in a row is tried again. An
- * auth server that does not reply in time may be overloaded: each time half as many hosts ask again.
+ * auth server that does not reply in time may be overloaded: each time half as many hosts ask again. One that
+ * turns clients away is asked again when all may have come back to it.
  */
-export const retryAfter = (failures: number, failure: unknown, everyMs: number): number =>
-  isNoAnswerInTime(failure) ? Math.min(everyMs, retryMs * 2 ** Math.min(failures - 1, 10)) : retryMs;
+export function retryAfter(failures: number, failure: unknown, everyMs: number, spreadMs = 0): number {
+  if (isTurnedAway(failure)) return Math.min(everyMs, Math.max(retryMs, comeBackMs(spreadMs)));
+  if (isNoAnswerInTime(failure)) return Math.min(everyMs, retryMs * 2 ** Math.min(failures - 1, 10));
+  return retryMs;
+}
+
 /**
  * Sent every minute, valid for ten: an auth server may be away for that long before a host counts as gone.
  */
@@ -131,7 +136,7 @@ export function announceHost(options: {
       if (trouble !== why) sink.warn(why);
       trouble = why;
       failures++;
-      const waitMs = retryAfter(failures, e, everyMs) * (0.5 + 0.5 * random());
+      const waitMs = retryAfter(failures, e, everyMs, spreadMs) * (0.5 + 0.5 * random());
       return Math.max(waitMs, Math.min(everyMs, isCoded(e) ? (e.retryAfterMs ?? 0) : 0));
     }
   };

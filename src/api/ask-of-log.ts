@@ -9,7 +9,7 @@ import type { Position } from '../log/event.ts';
 import { Fetching, type Get } from './fetch-snapshot.ts';
 import { LostAnswer } from './http-over.ts';
 import { wireSnapshot } from './log-lines.ts';
-import { redialMs } from './no-answer.ts';
+import { type Among, redialMs } from './no-answer.ts';
 import { errorOfAnswer, isAnswer, jsonOrUndefined } from './wire-errors.ts';
 
 export interface AskOptions {
@@ -18,6 +18,7 @@ export interface AskOptions {
   readonly passOver?: ((stream?: Duplex) => void) | undefined;
   readonly world: Pick<World, 'randomBytes'>;
   readonly sink: LogSink;
+  readonly among?: (() => Among | undefined) | undefined;
   readonly closed: AbortSignal;
 }
 
@@ -44,7 +45,7 @@ function leave(e: unknown, stream: Duplex | undefined, passOver: AskOptions['pas
 
 /** Asks until an auth server replies: opening a view needs one anyway. Undefined for `not_found`. */
 async function askUntilAnswered(path: string, options: AskOptions): Promise<unknown> {
-  const { get, world, sink, closed, passOver } = options;
+  const { get, world, sink, closed, passOver, among } = options;
   const fetching = new Fetching(path, get);
   for (let failures = 1; ; failures++) {
     let stream: Duplex | undefined;
@@ -61,7 +62,7 @@ async function askUntilAnswered(path: string, options: AskOptions): Promise<unkn
       if (failures === 1) sink.warn('an operation waits for an auth server', { reason: messageOf(e) });
       const random = randomFraction(world);
       const sentAwayMs = isCoded(e) ? (e.retryAfterMs ?? 0) : 0;
-      await pause(sentAwayMs + redialMs(failures, e, random), closed);
+      await pause(sentAwayMs + redialMs(failures, e, random, among?.()), closed);
     }
   }
 }

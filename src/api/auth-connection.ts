@@ -9,6 +9,7 @@ import { callOperation } from './call-operation.ts';
 import type { AuthClient } from './client.ts';
 import { type Dialable, dialOneOf } from './dial-servers.ts';
 import { httpOver } from './http-over.ts';
+import type { Among } from './no-answer.ts';
 import { patienceMs, persistMs } from './patience.ts';
 import { openRemoteLog, type RemoteLog } from './remote-log.ts';
 import {
@@ -37,6 +38,11 @@ export interface ConnectionOptions {
    * announces that.
    */
   readonly silentMs?: number;
+  /**
+   * This machine, where it is one of many: they spread how they come back to servers that have too much to
+   * do.
+   */
+  readonly among?: (() => Among) | undefined;
 }
 
 /** A client of the auth servers at these addresses. Connects when first used; close it. */
@@ -133,14 +139,13 @@ function clientOf(servers: readonly Dialable[], options: ConnectionOptions, own?
   const follow = (partition: Partition): RemoteLog =>
     openRemoteLog({
       partition,
-      get: (path, signal) => streams.send({ method: 'GET', path, signal }),
+      get: (path, signal, onConnection) => streams.send({ method: 'GET', path, signal, onConnection }),
       getSnapshot: (path, signal, headers = {}) => calls.send({ method: 'GET', path, signal, headers }),
       passOver: (stream) => {
         dial.passOver(stream);
         calls.leave(stream);
       },
-      world,
-      sink,
+      ...{ world, sink, among: options.among },
       silentMs: options.silentMs ?? defaultSilentMs,
       monotonic: () => performance.now(),
     });

@@ -2,6 +2,7 @@ import type { Duplex } from 'node:stream';
 import { CodedError, messageOf } from '../base/errors.ts';
 import { signalAfter, startTimer, stopTimer } from '../base/timers.ts';
 import type { World } from '../base/world.ts';
+import { isTurnedAway } from './no-answer.ts';
 
 /** One server that can be dialled. */
 export interface Dialable {
@@ -14,8 +15,11 @@ export interface Dialable {
 /** All servers have been tried within this time, however many they are. */
 const allTriedWithinMs = 1_200;
 const longestHeadStartMs = 500;
-/** A server that has not finished its handshake by then counts as unreachable. */
-const usualTimeoutMs = 5_000;
+/**
+ * A server that has not finished its handshake by then counts as unreachable. It may let a connection wait
+ * 3 s before it begins (`base/handshake-gate.ts`): what it is about to do is not given up.
+ */
+const usualTimeoutMs = 8_000;
 
 export interface Dial {
   (signal: AbortSignal): Promise<Duplex>;
@@ -33,7 +37,7 @@ export interface Dial {
 export interface DialOptions {
   /** Tried before all others each time; for a server that costs nothing to ask. */
   readonly own?: Dialable | undefined;
-  /** Longest wait for one server's handshake. Default 5,000. */
+  /** Longest wait for one server's handshake. Default 8,000. */
   readonly timeoutMs?: number | undefined;
 }
 
@@ -89,6 +93,7 @@ function race(order: readonly Dialable[], outer: AbortSignal, timeoutMs: number)
   const signal = AbortSignal.any([outer, done.signal, signalAfter(timeoutMs)]);
   return new Promise((resolve, reject) => {
     const failures: string[] = [];
+    let turnedAway: unknown;
     let started = 0;
     let settled = false;
     const startNext = (): void => {
@@ -111,11 +116,12 @@ function race(order: readonly Dialable[], outer: AbortSignal, timeoutMs: number)
           stopTimer(timer);
           if (settled) return;
           failures.push(`${server.name}: ${messageOf(e)}`);
+          if (isTurnedAway(e)) turnedAway ??= e;
           if (failures.length === order.length) {
             settled = true;
             reject(
               new CodedError('unavailable', `no auth server answers: ${[...new Set(failures)].join('; ')}`, {
-                cause: e,
+                cause: turnedAway ?? e,
               }),
             );
           } else startNext();

@@ -10,6 +10,8 @@ export interface HttpRequest {
   readonly body?: string;
   readonly headers?: Readonly<Record<string, string>>;
   readonly signal: AbortSignal;
+  /** Called when there is a connection, and the request is sent on it. */
+  readonly onConnection?: (() => void) | undefined;
 }
 
 /** HTTP/1.1 over connections that `dial` opens. */
@@ -114,7 +116,7 @@ export function httpOver(dial: HttpDial, keepAlive: boolean): HttpClient {
   return {
     send: (wanted) =>
       new Promise((resolve, reject) => {
-        const { method, path, body, headers, signal } = wanted;
+        const { method, path, body, headers, signal, onConnection } = wanted;
         const outgoing = request({
           agent,
           method,
@@ -130,6 +132,7 @@ export function httpOver(dial: HttpDial, keepAlive: boolean): HttpClient {
         });
         // The agent's idle limit is for idle connections: the caller decides how long a response may take.
         outgoing.on('timeout', () => undefined);
+        if (onConnection !== undefined) outgoing.once('socket', onConnection);
         let silence: NoAnswerInTime | undefined;
         watchBeats(outgoing, () => {
           silence = new NoAnswerInTime(`no sign of life for ${silentAfterMs} ms`);

@@ -5,22 +5,25 @@ import { Observable, type Subscriber } from 'rxjs';
 import { pause, randomFraction } from '../base/backoff.ts';
 import { CodedError, isCoded, messageOf } from '../base/errors.ts';
 import type { LogSink } from '../base/log-sink.ts';
-import { startTimer, stopTimer, type Timer } from '../base/timers.ts';
 import type { World } from '../base/world.ts';
 import type { Get } from './fetch-snapshot.ts';
-import { askForPosition, askForSnapshot } from './ask-of-log.ts';
+import { askForPosition, askForSnapshot, type AskOptions } from './ask-of-log.ts';
 import type { Followable, Wanted } from '../log/event-log.ts';
 import type { Followed, Partition, Position } from '../log/event.ts';
 import type { Connected } from './client.ts';
 import { LostAnswer } from './http-over.ts';
-import { isNoAnswerInTime, NoAnswerInTime, redialMs } from './no-answer.ts';
+import { type Among, isNoAnswerInTime, NoAnswerInTime, redialMs } from './no-answer.ts';
 import { logLine } from './log-lines.ts';
+import { Silence } from './silence.ts';
 import { errorOfAnswer, fromWire, isAnswer, issuesOf, jsonOrUndefined } from './wire-errors.ts';
 
 export interface RemoteLogOptions {
   readonly partition: Partition;
-  /** Sends a GET to any auth server; each on its own connection. */
-  readonly get: (path: string, signal: AbortSignal) => Promise<IncomingMessage>;
+  /**
+   * Sends a GET to any auth server; each on its own connection. How long it takes until there is one is for
+   * it to limit; `onConnection` is called then.
+   */
+  readonly get: (path: string, signal: AbortSignal, onConnection?: () => void) => Promise<IncomingMessage>;
   /** The same for a response that ends soon. Default: `get`. */
   readonly getSnapshot?: Get;
   /**
@@ -34,6 +37,8 @@ export interface RemoteLogOptions {
    * less often, when three are missing.
    */
   readonly silentMs: number;
+  /** This machine, where it is one of many. */
+  readonly among?: (() => Among | undefined) | undefined;
   /** Milliseconds of a monotonic clock. */
   readonly monotonic: () => number;
 }
@@ -107,6 +112,8 @@ export function openRemoteLog(options: RemoteLogOptions): RemoteLog {
     away = reason;
   };
 
+  const among = (): Among | undefined => options.among?.();
+
   const end = (upstream: Upstream): void => {
     upstreams.delete(upstream);
     upstream.gone.abort();
@@ -160,40 +167,43 @@ export function openRemoteLog(options: RemoteLogOptions): RemoteLog {
     return upstream.silentMs;
   };
 
+  /** @param onLine is told how long there may be no other line. */
+  const readLines = async (
+    upstream: Upstream,
+    response: IncomingMessage,
+    onLine: (silentMs: number) => void,
+  ): Promise<void> => {
+    for await (const line of linesOf(response)) {
+      onLine(take(upstream, line));
+      if (upstream.gone.signal.aborted) break;
+    }
+  };
+
   const readOnce = async (upstream: Upstream, onLine: () => void): Promise<void> => {
-    const silent = new AbortController();
-    const watch = (ms: number): Timer =>
-      startTimer(() => {
-        silent.abort();
-      }, ms);
-    let limitMs = options.silentMs;
-    let watchdog = watch(limitMs);
+    const silence = new Silence();
     try {
-      const signal = AbortSignal.any([upstream.gone.signal, silent.signal, upstream.dialAgain.signal]);
-      const response = await options.get(`${path}?${questionOf(upstream)}`, signal);
+      const signal = AbortSignal.any([upstream.gone.signal, silence.signal, upstream.dialAgain.signal]);
+      // A connection that is given up while its server computes the handshake is work done for nothing: it
+      // has its own, longer limit.
+      const begin = (): void => {
+        silence.watch(upstream.silentMs);
+      };
+      const response = await options.get(`${path}?${questionOf(upstream)}`, signal, begin);
+      begin();
       upstream.stream = response.socket;
       if (response.statusCode !== 200) throw errorOfAnswer(response.statusCode ?? 0, await text(response));
-      for await (const line of linesOf(response)) {
+      await readLines(upstream, response, (nowMs) => {
         onLine();
-        const nowMs = take(upstream, line);
-        if (nowMs === limitMs) watchdog.restart();
-        else {
-          stopTimer(watchdog);
-          limitMs = nowMs;
-          watchdog = watch(limitMs);
-        }
-        if (upstream.gone.signal.aborted) break;
-      }
+        silence.watch(nowMs);
+      });
       // A response that is aborted between two lines just ends.
-      silent.signal.throwIfAborted();
+      silence.signal.throwIfAborted();
     } catch (e) {
-      if (silent.signal.aborted)
-        throw new NoAnswerInTime(`the auth server was silent for ${limitMs} ms`, { cause: e });
-      throw isCoded(e)
-        ? e
-        : new CodedError('unavailable', `the connection broke: ${messageOf(e)}`, { cause: e });
+      if (silence.signal.aborted)
+        throw new NoAnswerInTime(`the auth server was silent for ${silence.limitMs} ms`, { cause: e });
+      throw codedBreak(e);
     } finally {
-      stopTimer(watchdog);
+      silence.stop();
     }
   };
 
@@ -236,7 +246,7 @@ export function openRemoteLog(options: RemoteLogOptions): RemoteLog {
       }
       failures++;
       const random = randomFraction(options.world);
-      await pause(redialMs(failures, failure, random), upstream.gone.signal);
+      await pause(redialMs(failures, failure, random, among()), upstream.gone.signal);
     }
   };
 
@@ -257,7 +267,11 @@ export function openRemoteLog(options: RemoteLogOptions): RemoteLog {
   };
 
   const path = `/v3/log/${options.partition}`;
-  const asking = { ...options, get: options.getSnapshot ?? options.get, closed: closed.signal };
+  const asking = {
+    ...options,
+    get: options.getSnapshot ?? ((wanted, signal) => options.get(wanted, signal)),
+    closed: closed.signal,
+  } satisfies AskOptions;
   const oneByOne = <T>(ask: () => Promise<T>): Promise<T> => {
     const mine = reading.then(ask);
     reading = mine.catch(() => undefined);
@@ -304,6 +318,9 @@ export function openRemoteLog(options: RemoteLogOptions): RemoteLog {
     },
   };
 }
+
+const codedBreak = (e: unknown): CodedError =>
+  isCoded(e) ? e : new CodedError('unavailable', `the connection broke: ${messageOf(e)}`, { cause: e });
 
 /** The connection of a request that got no response. */
 function streamOf(e: unknown): Duplex | undefined {

@@ -9,7 +9,7 @@ import { tlsPolicy } from '../base/tls-policy.ts';
 import { relayProtocol } from '../base/relay-protocol.ts';
 import { protocols } from './beats.ts';
 import type { Dialable } from './dial-servers.ts';
-import { NoAnswerInTime } from './no-answer.ts';
+import { NoAnswerInTime, TurnedAway } from './no-answer.ts';
 
 /** How a server is reached that cannot be dialled: by way of a proxy, which passes on what it cannot read. */
 export type OpenThrough = (server: HostPort, signal: AbortSignal) => Promise<Duplex>;
@@ -111,6 +111,10 @@ export async function secure(
   }
 }
 
+/** By the alert `user_canceled` (`base/handshake-gate.ts`), as the runtime names it. */
+const isTurnedAwayAlert = (e: Error): boolean =>
+  'code' in e && e.code === 'ERR_SSL_TLSV1_ALERT_USER_CANCELLED';
+
 function handshake(
   stream: Duplex,
   dial: () => TLSSocket,
@@ -123,7 +127,7 @@ function handshake(
       signal.removeEventListener('abort', onAbort);
       socket.destroy();
       stream.destroy();
-      reject(e);
+      reject(isTurnedAwayAlert(e) ? new TurnedAway({ cause: e }) : e);
     };
     const onAbort = (): void => {
       fail(new NoAnswerInTime());

@@ -205,8 +205,10 @@ async function standOn(
   { within, dress = (client) => client, names, certifyBy, through, agents }: Link,
 ): Promise<Standing> {
   const sink = logger(role.toLowerCase());
+  let spreadMs = 0;
   const dialling = connectAuth({
     ...{ servers: authServers, identity, sink, world, through },
+    among: () => ({ hostId: identity.current().hostId, spreadMs }),
     ...(within !== undefined && { within }),
   });
   agents?.onMove(() => {
@@ -217,7 +219,6 @@ async function standOn(
     client.close();
   });
   const { dataDir } = configuration;
-  let spreadMs = 0;
   const authority = followHostAuthority(client.state, sink);
   closers.add(() => {
     authority.close();
