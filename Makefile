@@ -84,6 +84,7 @@ bench-scale: build
 	$(TOOLS)/node/bin/node --disable-warning=ExperimentalWarning integration/bench/wide.ts
 	$(TOOLS)/node/bin/node --disable-warning=ExperimentalWarning integration/bench/joins.ts
 	$(TOOLS)/node/bin/node --disable-warning=ExperimentalWarning integration/bench/presence.ts
+	$(TOOLS)/node/bin/node --disable-warning=ExperimentalWarning integration/bench/come-back.ts 500 1000 2000
 
 # Long loops: 100 reloads under load, and the like.
 soak: build

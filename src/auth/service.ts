@@ -32,6 +32,7 @@ import { automaticRotation } from './authority/automatic-rotation.ts';
 import { measureRotations } from './authority/rotation-metrics.ts';
 import { authCondition } from './auth-condition.ts';
 import type { AuthSettings } from './auth-settings.ts';
+import { beforeTls } from './before-tls.ts';
 import { buildDeps, ownPresence } from './build-deps.ts';
 import { type CallerFacts, identifyCallers } from './callers.ts';
 import { startCompaction } from './log/compaction.ts';
@@ -46,8 +47,6 @@ import { clusterOf } from './lookups.ts';
 import { noRoomOn } from './log/no-room.ts';
 import { authoritiesOf, ownCertificate } from './own-certificate.ts';
 import { rulesOf } from './rules-of.ts';
-import { takeRelayed } from './relayed-clients.ts';
-import { trustedOf } from '../views/authorities.ts';
 import { closeServer, tlsServer } from './tls-server.ts';
 import { withdrawnIn } from './withdrawn-keys.ts';
 
@@ -172,15 +171,7 @@ async function start(service: AuthServiceDeps): Promise<Started & { readonly run
     server.on('secureConnection', (socket) => {
       if (socket.authorized) listeners.strangers.recognised(socket);
     });
-    const cutWaiting = takeRelayed(server, {
-      policy: () => ({
-        clusterName: config.clusterName,
-        authorities: trustedOf(deps.views.authorities.state(), 'host').map((key) => key.tlsCertificatePem),
-        now: world.now(),
-      }),
-      strangers: listeners.strangers,
-      ...{ sink, metrics, monotonic: () => world.monotonic() },
-    });
+    const cutWaiting = beforeTls(server, deps, config.clusterName, service);
     const self = { ...config, adopted: () => certificate.adopted() };
     const address = await listeners.listen('auth', server, config.listenAddress);
     let said = await announceSelf(deps, self, address);

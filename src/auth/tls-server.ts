@@ -11,7 +11,7 @@ import { startTicker, startTimer, stopTimer } from '../base/timers.ts';
 import { secureContextOf, type TlsContext } from '../base/tls-policy.ts';
 
 export interface TlsSettings {
-  /** From a new connection to the end of the handshake. Our own callers give up after 5 s. */
+  /** From the beginning of a handshake, which may have waited for its turn, to its end. */
   readonly greetingMs: number;
   readonly headersMs: number;
   /** From the first byte of a request to its last. */
