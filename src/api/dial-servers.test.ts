@@ -138,3 +138,47 @@ describe('a server that is there but cannot serve', () => {
     expect([own.dialled, servers[0]?.dialled]).toEqual([2, 1]);
   });
 });
+
+describe('the limit of a handshake', () => {
+  const waiting = (): Dialable & { readonly answer: () => void } => {
+    let answer = (): void => undefined;
+    return {
+      name: 'slow',
+      answer: () => {
+        answer();
+      },
+      connect: (signal) =>
+        new Promise((resolve, reject) => {
+          answer = () => {
+            if (!signal.aborted) resolve(stream());
+          };
+          signal.addEventListener('abort', () => {
+            reject(new CodedError('unavailable', 'no answer in time'));
+          });
+        }),
+    };
+  };
+
+  it('is longer than a server lets it wait, and over then', async () => {
+    const dialled = dialOneOf([waiting()], fakeWorld())(open);
+    const failed = expect(dialled).rejects.toThrow('no answer in time');
+    let over = false;
+    dialled.catch(() => (over = true));
+    await vi.advanceTimersByTimeAsync(7_999);
+    expect(over).toBe(false);
+    await vi.advanceTimersByTimeAsync(2);
+    await failed;
+    expect(vi.getTimerCount()).toBe(0);
+  });
+
+  it('does not cut what came while this process was too busy to read it', async () => {
+    vi.useRealTimers();
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+    const slow = waiting();
+    const dialled = dialOneOf([slow], fakeWorld(), { timeoutMs: 1_000 })(open);
+    await vi.advanceTimersByTimeAsync(0);
+    vi.advanceTimersByTime(1_000);
+    slow.answer();
+    expect((await dialled).destroyed).toBe(false);
+  });
+});

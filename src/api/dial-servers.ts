@@ -1,6 +1,6 @@
 import type { Duplex } from 'node:stream';
 import { CodedError, messageOf } from '../base/errors.ts';
-import { signalAfter, startTimer, stopTimer } from '../base/timers.ts';
+import { startTimer, stopTimer } from '../base/timers.ts';
 import type { World } from '../base/world.ts';
 import { isTurnedAway } from './no-answer.ts';
 
@@ -90,7 +90,14 @@ interface Won {
 function race(order: readonly Dialable[], outer: AbortSignal, timeoutMs: number): Promise<Won> {
   const headStartMs = Math.min(longestHeadStartMs, allTriedWithinMs / order.length);
   const done = new AbortController();
-  const signal = AbortSignal.any([outer, done.signal, signalAfter(timeoutMs)]);
+  const late = new AbortController();
+  const limit = startTimer(() => {
+    // If this process itself was busy for that long, it reads the answers that have come only now.
+    setImmediate(() => {
+      late.abort();
+    });
+  }, timeoutMs);
+  const signal = AbortSignal.any([outer, done.signal, late.signal]);
   return new Promise((resolve, reject) => {
     const failures: string[] = [];
     let turnedAway: unknown;
@@ -109,6 +116,7 @@ function race(order: readonly Dialable[], outer: AbortSignal, timeoutMs: number)
             return;
           }
           settled = true;
+          stopTimer(limit);
           resolve({ winner: server, duplex });
           done.abort();
         },
@@ -119,6 +127,7 @@ function race(order: readonly Dialable[], outer: AbortSignal, timeoutMs: number)
           if (isTurnedAway(e)) turnedAway ??= e;
           if (failures.length === order.length) {
             settled = true;
+            stopTimer(limit);
             reject(
               new CodedError('unavailable', `no auth server answers: ${[...new Set(failures)].join('; ')}`, {
                 cause: turnedAway ?? e,
