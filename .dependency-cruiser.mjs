@@ -41,7 +41,7 @@ const fences = {
   hono: 'src/(api|proxy)',
   '@hono/': 'src/(api|proxy)',
   etcd3: 'backends/etcd',
-  '@aws-sdk/': 'backends/(dynamodb|kms)',
+  '@aws-sdk/': 'backends/(dynamodb|kms|objects)',
 };
 const test = '\\.test\\.ts$|/testing\\.ts$';
 export default {

@@ -5,7 +5,7 @@ import { until } from './run-program.ts';
 import { motoPackages } from './moto-packages.ts';
 import { freePorts } from './own-ports.ts';
 
-/** A DynamoDB engine on this machine. */
+/** An engine of DynamoDB, or of S3, on this machine. */
 export interface DynamodbEngine {
   readonly name: string;
   readonly endpoint: string;
@@ -68,7 +68,12 @@ export async function startDynalite(): Promise<DynamodbEngine> {
  * be had.
  * @throws Error with the reason instead where `CI` is set: there the tests are to run on both engines.
  */
-export async function startMoto(): Promise<DynamodbEngine | undefined> {
+export const startMoto = (): Promise<DynamodbEngine | undefined> => startMotoOf('dynamodb');
+
+/** moto's S3, in the same way. */
+export const startMotoS3 = (): Promise<DynamodbEngine | undefined> => startMotoOf('s3');
+
+async function startMotoOf(service: 'dynamodb' | 's3'): Promise<DynamodbEngine | undefined> {
   let packages: string;
   try {
     packages = await motoPackages();
@@ -79,7 +84,13 @@ export async function startMoto(): Promise<DynamodbEngine | undefined> {
   }
   const [port = 0] = await freePorts(1);
   const env = { ...process.env, PYTHONPATH: packages };
-  return start('moto', 'python3', [resolve('integration/harness/moto/serve.py'), String(port)], port, env);
+  return start(
+    'moto',
+    'python3',
+    [resolve('integration/harness/moto/serve.py'), String(port), service],
+    port,
+    env,
+  );
 }
 
 /** Both engines, or dynalite alone where moto cannot be had. */

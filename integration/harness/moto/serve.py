@@ -1,4 +1,4 @@
-"""moto's DynamoDB on 127.0.0.1, in memory. Argument: the port.
+"""moto's DynamoDB or S3 on 127.0.0.1, in memory. Arguments: the port, and which: dynamodb or s3.
 
 moto's own program (moto_server) lets threads run into each other: nothing holds its table between the look at a
 condition and the write, so that of several conditional puts of one item more than one may win. DynamoDB promises
@@ -13,7 +13,7 @@ from threading import Lock
 from moto.moto_server.werkzeug_app import create_backend_app
 from werkzeug.serving import run_simple
 
-engine = create_backend_app("dynamodb")
+engine = create_backend_app(sys.argv[2])
 turn = Lock()
 
 
