@@ -11,6 +11,7 @@ import { Lookahead, SlotCopy } from './copy-slots.ts';
 import { type Partition, partitions } from './event.ts';
 import { fenceError } from './fence.ts';
 import { vaultKey } from './data-keys.ts';
+import { runsFolder } from './index-runs.ts';
 import type { SlotDriver } from './slot-driver.ts';
 import { verifyLog } from './verify.ts';
 
@@ -207,7 +208,8 @@ async function sealedIn(archive: Archive, lacking: readonly Lacking[]): Promise<
 
 async function putSnapshots({ archive, target }: ImportOptions, partition: Partition): Promise<void> {
   const { snapshots } = archive.driver;
-  const keys = await snapshots.list(`${partition}/`);
+  const runs = await snapshots.list(runsFolder(partition));
+  const keys = [...runs, ...(await snapshots.list(`${partition}/`))];
   // A manifest is written after everything it refers to.
   keys.sort((a, b) => Number(a.endsWith('/manifest')) - Number(b.endsWith('/manifest')));
   for (const key of keys) {

@@ -13,19 +13,22 @@ import {
   magic,
   prefixOf,
 } from './archive-format.ts';
-import { decodeBatch } from './batch.ts';
+import { type Batch, decodeBatch } from './batch.ts';
 import { requireSnapshot, wholeSnapshots } from './copy-blobs.ts';
 import { refuseUnfinished } from './copy-mark.ts';
 import { type Partition, partitions } from './event.ts';
 import { wasGivenUp } from './given-up.ts';
+import { runsFolder } from './index-runs.ts';
 import { isStoreKey } from './keyring-store.ts';
 import { refuseStoreKeys } from './keys-in-store.ts';
 import { PartitionFold } from './partition-fold.ts';
 import { damaged, damageError } from './reader-condition.ts';
 import { isLasting } from './data-keys.ts';
 import type { Manifest } from './manifest.ts';
+import { chainAt } from './segment-record.ts';
 import type { SlotDriver, StoredSlot } from './slot-driver.ts';
 import { SnapshotStore } from './snapshot-store.ts';
+import { ToldOfArchive } from './verify-archive.ts';
 
 export interface ExportOptions {
   readonly source: SlotDriver;
@@ -112,13 +115,14 @@ async function writeAll(writer: EntryWriter, options: ExportOptions): Promise<Ar
   await writer.add(kinds.header, encodeJson({ version: 1, exportedAt, from, secrets }));
   const written: ArchiveEnd['partitions'] = [];
   let snapshots = 0;
+  const told = new ToldOfArchive(source, 'audit');
   for (const partition of partitions) {
     const newest = await newestSnapshot(source, partition);
     if (newest !== undefined) {
       await writeSnapshot(writer, source, newest);
       snapshots++;
     }
-    written.push(await writeSlots(writer, source, partition, newest));
+    written.push(await writeSlots(writer, source, { partition, newest, told }));
   }
   if (written[0]?.lastSlot === 0) throw new CodedError('not_found', `there is no log in ${from}`);
   let dataKeys = 0;
@@ -140,11 +144,13 @@ async function writeAll(writer: EntryWriter, options: ExportOptions): Promise<Ar
 }
 
 /**
- * A snapshot that needs runs is left out: its partition is whole, and the previous release could not read it.
+ * A snapshot that needs runs is left out where its partition is whole: the previous release could not read
+ * it. Where the beginning was moved to an archive, the log is not opened without one, and its runs go along.
  */
 async function newestSnapshot(source: SlotDriver, partition: Partition): Promise<Manifest | undefined> {
+  const isWhole = (await source.bounds(partition)).floor <= 1;
   for await (const one of new SnapshotStore(source.snapshots, partition, silentLog).newestFirst())
-    if (one.version !== 2) return one;
+    if (one.version !== 2 || !isWhole) return one;
   return undefined;
 }
 
@@ -154,7 +160,12 @@ const overtaken = (partition: string): CodedError =>
 
 async function writeSnapshot(writer: EntryWriter, source: SlotDriver, newest: Manifest): Promise<void> {
   const folder = `${newest.partition}/${String(newest.slot).padStart(16, '0')}/`;
-  for (const key of wholeSnapshots(await source.snapshots.list(folder)).sort(manifestLast)) {
+  const runs: string[] = [];
+  if (newest.version === 2)
+    for (const { id } of newest.runs)
+      runs.push(...(await source.snapshots.list(`${runsFolder(newest.partition as Partition)}${id}/`)));
+  const parts = wholeSnapshots(await source.snapshots.list(folder)).sort(manifestLast);
+  for (const key of [...runs, ...parts]) {
     const value = await source.snapshots.get(key);
     if (value === undefined) throw overtaken(newest.partition);
     await writer.add(kinds.snapshot, encodeBlob(key, value));
@@ -164,29 +175,50 @@ async function writeSnapshot(writer: EntryWriter, source: SlotDriver, newest: Ma
 const manifestLast = (a: string, b: string): number =>
   Number(a.endsWith('/manifest')) - Number(b.endsWith('/manifest'));
 
-/** From the beginning; where that was trimmed, from the first slot that the snapshot in the archive needs. */
-async function writeSlots(
-  writer: EntryWriter,
+/**
+ * From the beginning; where that was trimmed, from the first slot that the snapshot in the archive needs; of
+ * one that was moved elsewhere, all that the store has.
+ */
+async function firstToWrite(
   source: SlotDriver,
   partition: Partition,
   newest: Manifest | undefined,
-): Promise<ArchiveEnd['partitions'][number]> {
-  let from = 1;
+): Promise<number> {
   for await (const { slot } of source.read(partition, 1)) {
-    if (slot > 1) {
-      if (!(await wasGivenUp(source, partition, slot - 1)))
-        throw damageError(damaged(partition, (await source.bounds(partition)).floor, 'it is missing'));
-      await requireSnapshot(source, partition, 'the log');
-      from = newest?.floor ?? slot;
-    }
-    break;
+    if (slot === 1) return 1;
+    if (!(await wasGivenUp(source, partition, slot - 1)))
+      throw damageError(damaged(partition, (await source.bounds(partition)).floor, 'it is missing'));
+    await requireSnapshot(source, partition, 'the log');
+    return newest === undefined || newest.version === 2 ? slot : newest.floor;
   }
+  return 1;
+}
+
+async function writeSlots(
+  writer: EntryWriter,
+  source: SlotDriver,
+  {
+    partition,
+    newest,
+    told,
+  }: {
+    readonly partition: Partition;
+    readonly newest: Manifest | undefined;
+    /** Of the archive, by what is written of `state`, which comes first. */
+    readonly told: ToldOfArchive;
+  },
+): Promise<ArchiveEnd['partitions'][number]> {
+  const from = await firstToWrite(source, partition, newest);
   const walk = new Walk(source, partition);
   for await (const stored of source.read(partition, from)) {
-    await walk.take(stored);
+    const batch = await walk.take(stored);
+    if (partition === 'state') told.take(batch);
     await writer.add(kinds.batch, stored.batch);
   }
   if (walk.firstSlot > Math.max(1, newest?.slot ?? 0)) throw overtaken(partition);
+  // Moved since `state` was written: what the file says of it would not be enough to prove it.
+  if (partition === 'audit' && walk.firstSlot > 1 && chainAt(told.record, walk.firstSlot - 1) === undefined)
+    throw overtaken(partition);
   return walk.counted();
 }
 
@@ -205,7 +237,7 @@ class Walk {
     this.#fold = new PartitionFold(partition);
   }
 
-  async take({ slot, batch: stored }: StoredSlot): Promise<void> {
+  async take({ slot, batch: stored }: StoredSlot): Promise<Batch> {
     try {
       const batch = decodeBatch(stored);
       if (this.firstSlot === 0) {
@@ -216,10 +248,11 @@ class Walk {
       if (slot !== this.#fold.slot + 1)
         throw await whyMissing(this.#source, this.#partition, this.#fold.slot + 1);
       this.#fold.admit(batch);
+      this.#bytes += stored.length;
+      return batch;
     } catch (e) {
       throw isCoded(e, 'damaged') ? damageError(damaged(this.#partition, slot, e.message)) : e;
     }
-    this.#bytes += stored.length;
   }
 
   counted(): ArchiveEnd['partitions'][number] {

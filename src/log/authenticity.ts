@@ -10,7 +10,7 @@ import { wrappedUnder } from './wrapped-key.ts';
  * The kind of content that a MAC covers. Each kind has a key of its own, so that no MAC is ever valid for
  * another kind.
  */
-export type MacPurpose = 'batch' | 'snapshot' | 'milestone' | 'old slots' | 'terms';
+export type MacPurpose = 'batch' | 'snapshot' | 'milestone' | 'old slots' | 'terms' | 'segment';
 
 export const macBytes = 32;
 export const macKeyIdBytes = 8;
@@ -55,6 +55,7 @@ export function authenticityOf(
     milestone: derived(key, 'milestone', keyBytes),
     'old slots': derived(key, 'old slots', keyBytes),
     terms: derived(key, 'terms', keyBytes),
+    segment: derived(key, 'segment', keyBytes),
   };
   const mac = (purpose: MacPurpose, content: Uint8Array): Buffer =>
     createHmac('sha256', keys[purpose]).update(content).digest();

@@ -258,8 +258,45 @@ export interface SnapshotContents {
   readonly fault: string | undefined;
 }
 
+/** How long what is archived stays where. */
+export interface ArchiveTimes {
+  /** In the store. Milliseconds. */
+  readonly keptMs: number;
+  /** In the archive, from when it happened; undefined: for ever. */
+  readonly retentionMs: number | undefined;
+}
+
+/** Where a partition goes when the store need not hold it any more. */
+export interface LogArchive extends ArchiveTimes {
+  /** Whether so much is to be moved, or deleted, that it is worth a `takeSnapshot`. */
+  isDue(): Promise<boolean>;
+  /** Read at the call. */
+  report(): Promise<ArchiveReport>;
+}
+
+/** What is in an archive. */
+export interface ArchiveReport {
+  /** What people call it. */
+  readonly place: string;
+  readonly segments: number;
+  /** As they are stored there. */
+  readonly bytes: number;
+  /** 0 while it is empty. */
+  readonly firstSlot: number;
+  readonly lastSlot: number;
+  /** Times of the first and last event in it. */
+  readonly from: Instant | undefined;
+  readonly until: Instant | undefined;
+  /** When the last event happened that was deleted from it. */
+  readonly deletedUntil: Instant | undefined;
+  /** What should be in it and is not: the first. */
+  readonly fault: string | undefined;
+}
+
 /** The whole log: one store, four partitions. */
 export interface ClusterLog {
+  /** That of `audit`; undefined where it is kept in the store. */
+  readonly archive?: LogArchive | undefined;
   readonly state: EventLog;
   readonly attempts: EventLog;
   readonly presence: EventLog;
@@ -267,7 +304,8 @@ export interface ClusterLog {
   /**
    * Stores the views' states, so that opening reads only later events. Two snapshots are kept. States with
    * other names in the newest one, which belong to another release, are carried along for a while. With
-   * `trim`, the slots that the older snapshot does not need are deleted. `cause` is that of the fact that
+   * `trim`, the slots that the older snapshot does not need are deleted; of a partition that has an archive
+   * they are moved there first, as far as its times say. `cause` is that of the fact that
    * fences other compactors. The states of the views named in `milestones` are kept for good as well, each
    * time that enough events have passed.
    */

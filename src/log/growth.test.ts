@@ -22,7 +22,7 @@ const setUp = async () => {
       await log.audit.append([{ stream: `a-${n++}`, expected: 0, facts }], cause);
     }
   };
-  return { driver, log, write, growth: () => growthOf(driver, 'audit', world.now()) };
+  return { driver, log, write, growth: () => growthOf(driver, 'audit', { now: world.now() }) };
 };
 const stored = async (driver: SlotDriver, after = 0): Promise<number> => {
   let bytes = 0;
@@ -75,7 +75,7 @@ describe('how a partition grows', () => {
         }
       },
     };
-    const found = await growthOf(counting, 'audit', world.now());
+    const found = await growthOf(counting, 'audit', { now: world.now() });
     expect(found).toMatchObject({ measured: 'sampled', events: 800 });
     const real = await stored(driver);
     expect(Math.abs((found?.bytes ?? 0) - real) / real).toBeLessThan(0.05);
@@ -103,6 +103,22 @@ describe('how long a store lasts', () => {
       days: 100,
     });
     expect(outlookOf(disk, [growth(0, 24)])).toMatchObject({ status: 'lasts', days: undefined });
+  });
+  it('counts a partition that goes into an archive until as much goes there as comes', () => {
+    const begun = '2026-01-01T00:00:00.000Z';
+    const archived = (bytes: number, keptDays: number): Growth => ({
+      ...growth(bytes, 24),
+      keptMs: keptDays * 24 * hour,
+      since: begun,
+    });
+    // It has what it keeps: only the other grows.
+    const steady = outlookOf(disk, [growth(1_000, 24), archived(50_000, 1)]);
+    expect(steady).toMatchObject({ bytesPerDay: 1_000, days: 100 });
+    // One more day of it, and then the other alone.
+    expect(outlookOf(disk, [growth(1_000, 24), archived(50_000, 2)])).toMatchObject({ days: 50 });
+    // Full before that.
+    expect(outlookOf(disk, [growth(0, 24), archived(50_000, 10)])).toMatchObject({ days: 2 });
+    expect(outlookOf(disk, [growth(0, 24), archived(50_000, 2)])).toMatchObject({ days: undefined });
   });
   it('is not known where either is not', () => {
     expect(outlookOf(disk, [growth(500, 24), undefined])).toMatchObject({ status: 'not known' });

@@ -13,6 +13,10 @@ export interface Growth {
   readonly bytes: number;
   /** `sampled`: by some slots spread over the window. */
   readonly measured: 'whole' | 'sampled';
+  /** Of a partition that goes into an archive: how long its events stay in the store, in milliseconds. */
+  readonly keptMs?: number | undefined;
+  /** Of such a partition: when the first event happened that the store has. */
+  readonly since?: Instant | undefined;
 }
 
 const windowMs = 24 * hour;
@@ -33,12 +37,16 @@ const slotsAtPlace = 8;
 export async function growthOf(
   driver: Pick<SlotDriver, 'read' | 'bounds'>,
   partition: Partition,
-  now: Instant,
+  { now, keptMs }: { readonly now: Instant; readonly keptMs?: number | undefined },
 ): Promise<Growth | undefined> {
   const { floor, head } = await driver.bounds(partition);
   if (head < floor) return undefined;
+  const slots = { partition, first: floor, head };
   try {
-    return await measure(driver, { partition, first: floor, head }, now);
+    const growth = await measure(driver, slots, now);
+    if (growth === undefined || keptMs === undefined) return growth;
+    const first = await batchAt(driver, slots, floor);
+    return { ...growth, keptMs, since: first && timeOf(first) };
   } catch (e) {
     // What is damaged is reported elsewhere, by name.
     if (isCoded(e, 'damaged')) return undefined;
@@ -167,8 +175,40 @@ export function outlookOf(room: Room | undefined, kept: readonly (Growth | undef
   const known = kept.filter((one) => one !== undefined);
   if (known.length < kept.length)
     return { status: 'not known', why: 'the log is too young to measure how fast it grows' };
-  const bytesPerDay = known.reduce((sum, one) => sum + perDay(one), 0);
   const { freeBytes, of } = room;
-  const days = bytesPerDay === 0 ? undefined : Math.floor((freeBytes / bytesPerDay) * 10) / 10;
-  return { status: 'lasts', freeBytes, of, bytesPerDay, days };
+  const growing = known.filter((one) => leftToGrow(one) > 0);
+  const bytesPerDay = growing.reduce((sum, one) => sum + perDay(one), 0);
+  const days = daysUntilFull(freeBytes, growing);
+  return {
+    status: 'lasts',
+    freeBytes,
+    of,
+    bytesPerDay,
+    days: days === undefined ? undefined : Math.floor(days * 10) / 10,
+  };
+}
+
+/**
+ * For how many days it will still grow at its pace: then as much goes into its archive as comes. Infinite
+ * where it goes nowhere.
+ */
+function leftToGrow({ keptMs, since, until }: Growth): number {
+  if (keptMs === undefined) return Number.POSITIVE_INFINITY;
+  return Math.max(0, keptMs - (since === undefined ? 0 : msBetween(since, until))) / day;
+}
+
+/** Undefined: never. */
+function daysUntilFull(freeBytes: number, growing: readonly Growth[]): number | undefined {
+  let [left, after] = [freeBytes, 0];
+  // Those that stop first, first.
+  const byEnd = [...growing].sort((a, b) => leftToGrow(a) - leftToGrow(b));
+  for (const [i, one] of byEnd.entries()) {
+    const pace = byEnd.slice(i).reduce((sum, other) => sum + perDay(other), 0);
+    if (pace === 0) return undefined;
+    const days = leftToGrow(one) - after;
+    if (left <= pace * days) return after + left / pace;
+    left -= pace * days;
+    after += days;
+  }
+  return undefined;
 }

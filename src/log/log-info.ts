@@ -1,6 +1,14 @@
 import type { Instant } from '../base/time.ts';
 import { isCoded } from '../base/errors.ts';
-import type { ClusterLog, EventLog, PartitionContents, PartitionStats } from './event-log.ts';
+import type {
+  ArchiveReport,
+  ArchiveTimes,
+  ClusterLog,
+  EventLog,
+  LogArchive,
+  PartitionContents,
+  PartitionStats,
+} from './event-log.ts';
 import { type Partition, partitions, type Position } from './event.ts';
 import { keptPartitions, type Outlook, outlookOf } from './growth.ts';
 import { readLogKeys } from './log-key.ts';
@@ -20,6 +28,15 @@ export interface LogInfo {
   readonly partitions: readonly PartitionInfo[];
   /** How long the store has room at this pace. */
   readonly outlook: Outlook;
+  /** Of `audit`; undefined where it is kept in the store. */
+  readonly archive: ArchiveInfo | undefined;
+}
+
+export interface ArchiveInfo extends ArchiveTimes {
+  /** Undefined while it cannot be read. */
+  readonly found: ArchiveReport | undefined;
+  /** What is missing in it, or why it cannot be read. */
+  readonly trouble: string | undefined;
 }
 
 export interface PartitionInfo extends PartitionContents {
@@ -66,7 +83,19 @@ export async function logInfo(log: ClusterLog): Promise<LogInfo> {
     trouble: logTrouble(log),
     keys: keys ?? [],
     partitions: infos,
+    archive: log.archive && (await archiveInfo(log.archive)),
   };
+}
+
+async function archiveInfo(archive: LogArchive): Promise<ArchiveInfo> {
+  const { keptMs, retentionMs } = archive;
+  try {
+    const found = await archive.report();
+    return { keptMs, retentionMs, found, trouble: found.fault };
+  } catch (e) {
+    if (!isCoded(e)) throw e;
+    return { keptMs, retentionMs, found: undefined, trouble: e.message };
+  }
 }
 
 /** Reads what is folded, without checking whether that is all: `trouble` reports that. */

@@ -1,12 +1,16 @@
 import type { LogSink } from '../base/log-sink.ts';
 import { CodedError } from '../base/errors.ts';
 import type { World } from '../base/world.ts';
+import type { ObjectStore } from '../base/object-store.ts';
+import { openArchiveOf } from './segment-report.ts';
+import { archivedDriver } from './archived-driver.ts';
 import { type Authenticity, makeAuthenticity, readAuthenticity } from './authenticity.ts';
 import { refuseUnfinished, UnfinishedCopy } from './copy-mark.ts';
-import type { ClusterLog } from './event-log.ts';
+import type { ArchiveTimes, ClusterLog } from './event-log.ts';
 import { type Partition, partitions } from './event.ts';
 import { type Keyring, noKeyring } from './keyring.ts';
-import { PartitionLog, type PartitionLogOptions } from './partition-log.ts';
+import { PartitionLog } from './partition-log.ts';
+import type { PartitionLogOptions } from './partition-options.ts';
 import type { KnownPlace } from './reader-options.ts';
 import { newestHasMac } from './seal-old-log.ts';
 import { Sealing } from './sealing.ts';
@@ -41,8 +45,17 @@ export interface LogOptions {
   readonly authenticity?: Authenticity | undefined;
   /** Opens the log even while it is being copied into this store. For copying. */
   readonly unfinished?: boolean;
+  /** Where `audit` goes when the store need not hold it any more. Default: it stays. */
+  readonly archive?: ArchiveOptions | undefined;
   /** `reading`: also opens a copy that must not be served. Default: `living`. */
   readonly use?: 'living' | 'reading';
+}
+
+export interface ArchiveOptions extends ArchiveTimes {
+  /** Belongs to the log from here on: closed with it. */
+  readonly objects: ObjectStore;
+  /** For tests; see `Archiving`. */
+  readonly segmentBytes?: number;
 }
 
 /**
@@ -63,9 +76,10 @@ export async function openLog(options: LogOptions): Promise<ClusterLog> {
     }
   } catch (e) {
     await options.driver.close();
+    await options.archive?.objects.close();
     throw e;
   }
-  return clusterLog(logs, options.driver);
+  return clusterLog(logs, options);
 }
 
 /** @throws UnfinishedCopy for a store from which a move was taken back: the log continues elsewhere. */
@@ -121,10 +135,10 @@ function refuseOtherKey({ keyId }: Authenticity, known: LogOptions['known']): vo
 }
 
 /** A log that has not read its store yet. Enough for a store that is known to be empty. */
-export const emptyLog = (options: LogOptions): ClusterLog => clusterLog(makeLogs(options), options.driver);
+export const emptyLog = (options: LogOptions): ClusterLog => clusterLog(makeLogs(options), options);
 
 function makeLogs(options: LogOptions): Record<Partition, PartitionLog> {
-  const full: Omit<PartitionLogOptions, 'known'> = {
+  const full: Omit<PartitionLogOptions, 'known' | 'archive'> = {
     pollMs: options.driver.limits.pollMs ?? 250,
     settleMs: 30_000,
     maxWaiting: 10_000,
@@ -133,18 +147,29 @@ function makeLogs(options: LogOptions): Record<Partition, PartitionLog> {
     ...options,
     sealing: new Sealing(options.driver.vault, options.keyring, options.world),
   };
-  const make = (partition: Partition): PartitionLog =>
-    new PartitionLog(partition, { ...full, known: options.known?.[partition] });
+  const make = (
+    partition: Partition,
+    more: Pick<PartitionLogOptions, 'archive'> & { readonly driver?: SlotDriver } = {},
+  ): PartitionLog =>
+    new PartitionLog(partition, { ...full, archive: undefined, ...more, known: options.known?.[partition] });
+  const state = make('state');
+  const archive = options.archive && openArchiveOf('audit', { ...options, ...options.archive, state });
   return {
-    state: make('state'),
+    state,
     attempts: make('attempts'),
     presence: make('presence'),
-    audit: make('audit'),
+    audit: archive
+      ? make('audit', { archive, driver: archivedDriver(options.driver, 'audit', archive.segments) })
+      : make('audit'),
   };
 }
 
-const clusterLog = (logs: Readonly<Record<Partition, PartitionLog>>, driver: SlotDriver): ClusterLog => ({
+const clusterLog = (
+  logs: Readonly<Record<Partition, PartitionLog>>,
+  { driver, archive }: Pick<LogOptions, 'driver' | 'archive'>,
+): ClusterLog => ({
   ...logs,
+  archive: logs.audit.archive(),
   takeSnapshot: (partition, views, options, cause) => logs[partition].takeSnapshot(views, options, cause),
   seal: (partition, views, options, cause) => logs[partition].seal(views, options, cause),
   growth: (partition) => logs[partition].growth(),
@@ -162,5 +187,6 @@ const clusterLog = (logs: Readonly<Record<Partition, PartitionLog>>, driver: Slo
   close: async () => {
     await Promise.all(partitions.map((name) => logs[name].close()));
     await driver.close();
+    await archive?.objects.close();
   },
 });

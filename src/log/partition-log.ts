@@ -1,16 +1,16 @@
 import type { Observable } from 'rxjs';
 import { noDeadline } from '../base/deadline.ts';
 import { CodedError } from '../base/errors.ts';
-import type { LogSink } from '../base/log-sink.ts';
 import type { Instant } from '../base/time.ts';
-import type { World } from '../base/world.ts';
 import { Appender } from './appender.ts';
-import type { Authenticity } from './authenticity.ts';
+import { archiveOf, archivingOf } from './segment-report.ts';
+import type { Archiving } from './archiving.ts';
 import { DiscardedKeys } from './discarded-keys.ts';
 import type {
   AppendOptions,
   Compacted,
   EventLog,
+  LogArchive,
   MilestoneStates,
   PartitionContents,
   PartitionStats,
@@ -24,15 +24,14 @@ import { fenceError } from './fence.ts';
 import { follow, holdsEvent } from './follow.ts';
 import { type Growth, growthOf } from './growth.ts';
 import { IndexUpkeep } from './index-upkeep.ts';
+import type { PartitionLogOptions } from './partition-options.ts';
 import { PartitionReader } from './partition-reader.ts';
-import type { KnownPlace } from './reader-options.ts';
 import { contentsOf, statsOf } from './partition-stats.ts';
 import { conditionError, conditionText } from './reader-condition.ts';
 import type { Recovered, RecoveryReport, RecoveryStep } from './recovery-report.ts';
 import { recover, type RecoveryParts, reportRecovery, type StoreBranch } from './recovery.ts';
 import { Milestones } from './milestones.ts';
 import { newestHasMac, sealPartition } from './seal-old-log.ts';
-import type { Sealing } from './sealing.ts';
 import type { Place, SlotDriver } from './slot-driver.ts';
 import { SnapshotStore } from './snapshot-store.ts';
 import { refuseEarly } from './refuse-early.ts';
@@ -48,23 +47,6 @@ import type { Indexed, Part, Terms, WantedTerms } from './terms.ts';
 import { isUuidV7 } from './uuid-v7.ts';
 import { Watch } from './watch.ts';
 
-export interface PartitionLogOptions {
-  readonly driver: SlotDriver;
-  readonly sealing: Sealing;
-  readonly world: World;
-  readonly writer: string;
-  readonly sink: LogSink;
-  readonly pollMs: number;
-  readonly settleMs: number;
-  readonly maxWaiting: number;
-  readonly maxWaitingBytes: number;
-  readonly recentBytes: number;
-  /** What the store is known to have held of this partition; see `ReaderOptions.known`. */
-  readonly known?: KnownPlace | undefined;
-  /** Makes and checks MACs; without it none is checked, and nothing can be appended where there are any. */
-  readonly authenticity?: Authenticity | undefined;
-}
-
 /** One partition of the log above a slot driver. */
 export class PartitionLog implements EventLog {
   readonly #partition: Partition;
@@ -78,6 +60,7 @@ export class PartitionLog implements EventLog {
   readonly #watch: Watch;
   readonly #discarded: DiscardedKeys;
   readonly #closed = new AbortController();
+  readonly #archiving: Archiving | undefined;
   #lastSnapshotAt: Instant | undefined;
 
   constructor(partition: Partition, options: PartitionLogOptions) {
@@ -109,6 +92,7 @@ export class PartitionLog implements EventLog {
       if (news === 'went back') this.#terms.forget();
       this.#upkeep.look(this.#reader.fold);
     });
+    this.#archiving = archivingOf(partition, options, (stored) => this.#reader.decode(stored));
     this.#discarded = new DiscardedKeys({ reader: this.#reader, sealing: options.sealing, sink });
     this.#appender = new Appender({ ...options, reader: this.#reader });
     this.#watch = new Watch({ ...options, reader: this.#reader, partition });
@@ -260,6 +244,7 @@ export class PartitionLog implements EventLog {
         upkeep: this.#upkeep,
         world,
         writer,
+        archiving: this.#archiving,
         append: (stream, expected, fact, by) => this.append([{ stream, expected, facts: [fact] }], by),
       },
       views,
@@ -272,12 +257,23 @@ export class PartitionLog implements EventLog {
 
   /** See `ClusterLog.growth`. */
   growth(): Promise<Growth | undefined> {
-    return growthOf(this.#options.driver, this.#partition, this.#options.world.now());
+    const { world, archive } = this.#options;
+    return growthOf(this.#store, this.#partition, { now: world.now(), keptMs: archive?.keptMs });
+  }
+
+  /** See `ClusterLog.archive`. */
+  archive(): LogArchive | undefined {
+    return archiveOf(this.#options.archive, this.#archiving);
   }
 
   /** See `ClusterLog.inspect`. */
   inspect(): Promise<PartitionContents> {
-    return contentsOf(this.#options, this.#partition, this.#snapshots);
+    const { world, archive } = this.#options;
+    return contentsOf(
+      { driver: this.#store, world, keptMs: archive?.keptMs },
+      this.#partition,
+      this.#snapshots,
+    );
   }
 
   /** See `ClusterLog.lookFor`. */
@@ -310,6 +306,11 @@ export class PartitionLog implements EventLog {
     await this.#upkeep.close();
     this.#closed.abort();
     await this.#discarded.close();
+  }
+
+  /** Without the archive. */
+  get #store(): SlotDriver {
+    return this.#options.archive?.driver ?? this.#options.driver;
   }
 
   /** Reads new slots from the store, unless the known ones are enough. */

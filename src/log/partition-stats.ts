@@ -51,7 +51,11 @@ export function statsOf({
 
 /** See `ClusterLog.inspect`. */
 export async function contentsOf(
-  { driver, world }: { readonly driver: SlotDriver; readonly world: World },
+  {
+    driver,
+    world,
+    keptMs,
+  }: { readonly driver: SlotDriver; readonly world: World; readonly keptMs?: number | undefined },
   partition: Partition,
   stored: SnapshotStore,
 ): Promise<PartitionContents> {
@@ -66,7 +70,7 @@ export async function contentsOf(
       fault: typeof found === 'string' ? found : undefined,
     });
   }
-  const growth = await growthOf(driver, partition, world.now());
+  const growth = await growthOf(driver, partition, { now: world.now(), keptMs });
   for await (const { slot } of driver.read(partition, 1)) return { firstSlot: slot, snapshots, growth };
   return { firstSlot: 0, snapshots, growth };
 }

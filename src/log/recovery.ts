@@ -31,7 +31,7 @@ export interface RecoveryParts {
 }
 
 /** Streams for the upkeep of the log: their facts were about the lost branch. */
-const housekeeping = /^(?:compaction|fence|heads|recovery)-/;
+const housekeeping = /^(?:archive|compaction|fence|heads|recovery)-/;
 /** Events that the fact names one by one. */
 const named = 200;
 

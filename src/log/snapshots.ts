@@ -2,6 +2,7 @@ import type { LogSink } from '../base/log-sink.ts';
 import type { World } from '../base/world.ts';
 import { CodedError, isCoded } from '../base/errors.ts';
 import type { Compacted, ViewState } from './event-log.ts';
+import type { Archiving } from './archiving.ts';
 import { carriedStates } from './carried-states.ts';
 import { encodeViews } from './encoded-views.ts';
 import type { Cause, Fact, Position, Revision, StreamName } from './event.ts';
@@ -21,6 +22,8 @@ export interface CompactionDeps {
   readonly upkeep: IndexUpkeep;
   readonly world: Pick<World, 'now'>;
   readonly writer: string;
+  /** Where what is trimmed goes before; undefined: nowhere. */
+  readonly archiving?: Archiving | undefined;
   readonly append: (stream: StreamName, expected: Revision, fact: Fact, cause: Cause) => Promise<Position>;
 }
 
@@ -39,7 +42,7 @@ export async function takeSnapshot(
   { trim, seals = false, milestones: named = [] }: SnapshotOptions,
   cause: Cause,
 ): Promise<Compacted> {
-  const { driver, reader, snapshots, milestones, upkeep, writer } = deps;
+  const { reader, snapshots, milestones, upkeep, writer } = deps;
   const own = await encodeViews(views);
   const { partition } = reader.fold;
   const stream = compactionStream(partition);
@@ -75,9 +78,22 @@ export async function takeSnapshot(
   await milestones.keep(lastingOf(views, named, position), place, seals);
   if (!trim || older === undefined || older.floor <= 1)
     return { status: 'taken', position, trimmedBefore: undefined };
-  await driver.trim(partition, older.floor);
-  reader.forgetBefore(older.floor);
-  return { status: 'taken', position, trimmedBefore: older.floor };
+  const trimmedBefore = await trimOrMove(deps, older.floor, cause);
+  return { status: 'taken', position, trimmedBefore };
+}
+
+/** What was moved can still be read: only what was deleted there is forgotten. */
+async function trimOrMove(
+  { driver, reader, archiving }: CompactionDeps,
+  floor: number,
+  cause: Cause,
+): Promise<number> {
+  const { partition } = reader.fold;
+  const before = archiving === undefined ? floor : await archiving.moveOut(floor, cause);
+  await driver.trim(partition, before);
+  const forgotten = archiving === undefined ? before : (await archiving.deleteOld(cause)) + 1;
+  if (forgotten > 1) reader.forgetBefore(forgotten);
+  return before;
 }
 
 const lastingOf = (

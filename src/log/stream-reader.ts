@@ -47,13 +47,17 @@ function runsOf(index: StreamIndex, from: number): (readonly [number, number])[]
 const denseRanges = ({ slots }: StreamIndex, from: number): (readonly [number, number])[] =>
   slots.slice(from).map((slot) => [slot, slot + indexSpan - 1]);
 
-/** Up to the next entry; an entry that stands for one event is the place of that. */
+/**
+ * Up to the next entry; an entry that stands for one event is the place of that. The last is where the stream
+ * ends, or, where the index was a dense one once, up to a span before that: where all of it was trimmed the
+ * log is not searched to its end.
+ */
 function sparseRanges({ slots, firstRevisions }: StreamIndex, from: number): (readonly [number, number])[] {
   const ranges: [number, number][] = [];
   for (let i = from; i < slots.length; i++) {
     const slot = slots[i] ?? 1;
     const events = (firstRevisions[i + 1] ?? Number.POSITIVE_INFINITY) - (firstRevisions[i] ?? 1);
-    ranges.push([slot, events === 1 ? slot : (slots[i + 1] ?? Number.POSITIVE_INFINITY) - 1]);
+    ranges.push([slot, events === 1 ? slot : (slots[i + 1] ?? slot + indexSpan) - 1]);
   }
   return ranges;
 }

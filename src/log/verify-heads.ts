@@ -37,6 +37,8 @@ export interface HeadsOptions {
   readonly trusted: readonly LogKey[] | undefined;
   /** An archive cannot contain heads signed after it was made. */
   readonly madeAt: Instant | undefined;
+  /** The log says that slots up to this one are not in the store any more. Default: 0. */
+  readonly movedUpTo?: number | undefined;
 }
 
 /** Hash and position at a slot. */
@@ -175,6 +177,7 @@ export class HeadEvidence {
     if (!this.#isGood(one)) return;
     if (snapshot) this.#compareWitnessed(one, snapshot);
     else if (isTrimmed(this.#options.partition)) this.#trimmed++;
+    else if (one.head.slot <= (this.#options.movedUpTo ?? 0)) this.#trimmed++;
     else
       this.#find(
         'taken away',

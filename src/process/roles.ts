@@ -20,6 +20,7 @@ import { saveShown } from './identity/identity-store.ts';
 import { keepKnownPlaces, readKnownPlaces, refuseStoreThatWentBack } from './store/known-places.ts';
 import { exportLogMetrics } from './diagnostics/log-metrics.ts';
 import { requireFittingStore } from './store/fitting-store.ts';
+import { openArchiveOf, requireArchive } from './store/open-archive.ts';
 import { openBackend, openedWithin, openingMs } from './store/open-backend.ts';
 import { startedPatiently } from './lifecycle/patient-start.ts';
 import { placeOf } from './configuration/storage-schema.ts';
@@ -122,17 +123,20 @@ async function buildAuth(parts: Parts, closers: Closers, leftMs: number): Promis
   await requireFittingStore({ ...configuration, storage }, env);
   const driver = await openBackend(storage, env);
   let keyring;
+  let archive;
   try {
     keyring = await openLogKeyring(configuration, { store: driver, world, sink });
+    archive = await openArchiveOf(configuration.file.auth_service);
   } catch (e) {
     await driver.close();
     throw e;
   }
   const store = placeOf(configuration.storage);
   const known = readKnownPlaces(configuration.dataDir, store);
-  const log = await openLog({ driver, keyring, world, writer: hostId, sink, known });
+  const log = await openLog({ driver, keyring, world, writer: hostId, sink, known, archive });
   closers.add(() => log.close());
   refuseStoreThatWentBack(log);
+  await requireArchive(log);
   const { witness } = configuration.file.teleport.storage;
   await lookForWitnessed(log, witness, sink);
   refuseStoreThatWentBack(log);

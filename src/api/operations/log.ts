@@ -53,6 +53,25 @@ export const partitionInfo = z.object({
     .optional(),
 });
 
+/** As `ArchiveInfo` of the log. */
+const archiveInfo = z.object({
+  keptMs: count,
+  retentionMs: count.optional(),
+  found: z
+    .object({
+      place: z.string(),
+      segments: count,
+      bytes: count,
+      firstSlot: count,
+      lastSlot: count,
+      from: z.string().optional(),
+      until: z.string().optional(),
+      deletedUntil: z.string().optional(),
+    })
+    .optional(),
+  trouble: z.string().optional(),
+});
+
 /** The log as the auth server that replies sees it: what is in the store, and what only that server knows. */
 export const readLogInfo = operation({
   name: 'log.info',
@@ -70,6 +89,8 @@ export const readLogInfo = operation({
     partitions: z.array(partitionInfo),
     /** For how long the store has space; absent from a server that does not compute it. */
     outlook: outlook.optional(),
+    /** Where `audit` goes; absent where it is kept in the store. */
+    archive: archiveInfo.optional(),
     witnesses: z.array(
       z.object({
         target: z.string(),

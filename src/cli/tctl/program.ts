@@ -162,6 +162,11 @@ export const tctlProgram: ProgramSpec = {
           kind: 'values',
           help: 'Trust only this key: ed25519:… or a file that holds it [the key on the log].',
         },
+        {
+          name: 'archive',
+          kind: 'value',
+          help: 'Where the audit goes: file:///path or s3://bucket/prefix [audit_archive of the configuration].',
+        },
       ],
     },
     {

@@ -25,6 +25,17 @@ describe('reading teleport.yaml', () => {
     const file = parseConfigFile('auth_service:\n  authentication:\n    second_factor: off\n', 'x');
     expect(file.auth_service.authentication.second_factor).toBe('off');
   });
+  it('says where the audit goes, and how long it stays where', () => {
+    const said = (text: string) =>
+      parseConfigFile(`auth_service:\n  audit_archive: file:///a\n${text}`, 'x').auth_service;
+    expect(said('').audit_archive).toEqual({ type: 'dir', path: '/a' });
+    expect(said('  audit_kept_in_store: 7d\n  audit_retention: 2160h\n')).toMatchObject({
+      audit_kept_in_store: 7 * 24 * 3_600_000,
+      audit_retention: 90 * 24 * 3_600_000,
+    });
+    expect(said('  audit_retention: 90d\n').audit_retention).toBe(90 * 24 * 3_600_000);
+    expect(said('  audit_retention: never\n').audit_retention).toBe(0);
+  });
   it('takes never for machines that stay members', () => {
     const after = (text: string): number => parseConfigFile(text, 'x').auth_service.forget_hosts_after;
     expect(after('auth_service:\n  forget_hosts_after: never\n')).toBe(Number.POSITIVE_INFINITY);
@@ -144,6 +155,24 @@ describe('reading teleport.yaml', () => {
     [
       'auth_service:\n  forget_hosts_after: 59m\n',
       'teleport.yaml:2:3: auth_service.forget_hosts_after: never, or at least 1h',
+    ],
+    ['auth_service:\n  audit_retention: 90d\n', 'auth_service.audit_retention: needs audit_archive'],
+    ['auth_service:\n  audit_kept_in_store: 7d\n', 'auth_service.audit_kept_in_store: needs audit_archive'],
+    [
+      'auth_service:\n  audit_archive: file:///a\n  audit_retention: 24h\n',
+      'auth_service.audit_retention: must be longer than audit_kept_in_store',
+    ],
+    [
+      'auth_service:\n  audit_archive: file:///a\n  audit_kept_in_store: 90d\n  audit_retention: 30d\n',
+      'auth_service.audit_retention: must be longer than audit_kept_in_store',
+    ],
+    [
+      'auth_service:\n  audit_archive: file:///a\n  audit_kept_in_store: 500ms\n',
+      'auth_service.audit_kept_in_store: at least 1s',
+    ],
+    [
+      'auth_service:\n  audit_archive: gs://b\n',
+      'auth_service.audit_archive: "gs://b": gs:// is not in this',
     ],
     ['auth_service:\n  forget_hosts_after: 2161h\n', '"2161h" is too long: from 1ms to 2160h'],
     ['ssh_service:\n  commands:\n  - {name: a, command: [b], period: 1ms}\n', 'period: at least 1s'],

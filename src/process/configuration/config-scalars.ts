@@ -39,6 +39,14 @@ export const duration = durationIn({ min: 1, max: longestWaitMs });
 /** The same where a longer time makes no sense. */
 export const durationUpTo = (max: number): typeof duration => durationIn({ min: 1, max });
 
+/** The same where days are usual: also `90d`. */
+export const daysUpTo = (max: number): z.ZodType<number> =>
+  z.preprocess(
+    (value) =>
+      typeof value === 'string' ? value.replace(/^(\d{1,6})d$/, (_, days) => `${Number(days) * 24}h`) : value,
+    durationUpTo(max),
+  );
+
 /** A number without quotes is accepted here, so that the error can explain what is wrong with it. */
 const addressText = z.union([z.string(), z.int()]);
 

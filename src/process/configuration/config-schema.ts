@@ -2,6 +2,8 @@ import { z } from 'zod';
 import { authDefaults } from '../../auth/auth-settings.ts';
 import { type QuotaSettings, usualQuotas } from '../../auth/limits/quota-rules.ts';
 import { hour, minute } from '../../base/duration.ts';
+import { messageOf } from '../../base/errors.ts';
+import { longestMs } from '../../base/quantities.ts';
 import { foreignRecord } from '../../base/foreign-record.ts';
 import { clusterName, hostName, labelKey, labelValue } from '../../domain/host-text.ts';
 import { labelFault } from '../../domain/label-limits.ts';
@@ -13,6 +15,7 @@ import {
   address,
   addresses,
   algorithms,
+  daysUpTo,
   duration,
   durationUpTo,
   flag,
@@ -23,6 +26,7 @@ import {
   publicAddresses,
 } from './config-scalars.ts';
 import { tokenLines } from './static-tokens.ts';
+import { objectLocationOf } from './object-location.ts';
 import { storageSection } from './storage-schema.ts';
 
 const log = z.strictObject({
@@ -69,6 +73,18 @@ const teleport = z.strictObject({
   mac_algos: algorithms((macAlgos) => chooseAlgorithms({ macAlgos })),
   ciphersuites: notYet('choosing ciphersuites'),
   ca_signature_algo: notYet('ca_signature_algo (authorities are Ed25519)'),
+});
+
+/** What stays in the store of an audit that has an archive, where nothing else is said. */
+export const usualKeptInStoreMs = 24 * hour;
+
+const objectLocation = z.string().transform((text, context) => {
+  try {
+    return objectLocationOf(text);
+  } catch (e) {
+    context.addIssue({ code: 'custom', message: messageOf(e) });
+    return z.NEVER;
+  }
 });
 
 const quota = z.number('a number').int().positive('a number above 0');
@@ -166,10 +182,37 @@ const authService = z.strictObject({
   tunnel_strategy: tunnelStrategy.prefault({}),
   /** Join tokens that never expire. */
   tokens: tokenLines.default([]),
+  /** Where the audit goes that the store need not hold: `file:///path`, `s3://bucket/prefix?region=…`. */
+  audit_archive: objectLocation.optional(),
+  /** How long it stays in the store. */
+  audit_kept_in_store: daysUpTo(longestMs)
+    .refine((ms) => ms >= 1_000, 'at least 1s')
+    .optional(),
+  /** How long it stays in the archive, from when it happened; `never` deletes nothing. */
+  audit_retention: daysUpTo(longestMs).optional(),
   session_recording: notYet('session recording'),
   client_idle_timeout: notYet('a cluster-wide client_idle_timeout (set it in a role)'),
   disconnect_expired_cert: notYet('a cluster-wide disconnect_expired_cert (set it in a role)'),
 });
+
+/** Without an archive nothing is moved or deleted: nobody may rely on it. */
+function checkArchive(
+  {
+    audit_archive: archive,
+    audit_kept_in_store: kept,
+    audit_retention: retention,
+  }: Pick<z.output<typeof authService>, 'audit_archive' | 'audit_kept_in_store' | 'audit_retention'>,
+  context: z.RefinementCtx,
+): void {
+  const refuse = (path: string, message: string): void => {
+    context.addIssue({ code: 'custom', path: [path], message });
+  };
+  for (const [key, value] of Object.entries({ audit_kept_in_store: kept, audit_retention: retention }))
+    if (value !== undefined && archive === undefined)
+      refuse(key, 'needs audit_archive: without it the audit stays in the store, whole');
+  if (retention !== undefined && retention > 0 && retention <= (kept ?? usualKeptInStoreMs))
+    refuse('audit_retention', 'must be longer than audit_kept_in_store');
+}
 
 function checkPattern(pattern: string, context: z.RefinementCtx): void {
   const message = patternFault(pattern);
@@ -270,7 +313,7 @@ export const fileSchema = z
   .pipe(
     z.object({
       teleport: teleport.prefault({}),
-      auth_service: authService.superRefine(checkBalancers).prefault({}),
+      auth_service: authService.superRefine(checkBalancers).superRefine(checkArchive).prefault({}),
       ssh_service: sshServiceWithin.prefault({}),
       proxy_service: proxyService.superRefine(checkBalancers).prefault({}),
       said: z.custom<SaidInFile>(),

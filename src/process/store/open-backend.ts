@@ -1,7 +1,9 @@
 import type { LogSink } from '../../base/log-sink.ts';
+import type { ObjectStore } from '../../base/object-store.ts';
 import type { World } from '../../base/world.ts';
 import type { Keyring } from '../../log/keyring.ts';
 import type { SlotDriver } from '../../log/slot-driver.ts';
+import type { ObjectLocation } from '../configuration/object-location.ts';
 import type { KeySource, StorageLocation } from '../configuration/storage-schema.ts';
 
 /** What a store needs from its environment. */
@@ -67,6 +69,19 @@ export async function openBackendForReading(
   if (location.type !== 'dir') return openBackend(location, { ...env, reading: true });
   const { openDirectoryReader } = await import('../../../backends/dir/open.ts');
   return openDirectoryReader({ path: location.path });
+}
+
+/** Objects outside the store. `reading`: nothing is made. @throws CodedError `misconfigured` */
+export async function openObjects(
+  location: ObjectLocation,
+  { reading = false }: Pick<BackendEnvironment, 'reading'> = {},
+): Promise<ObjectStore> {
+  if (location.type === 'dir') {
+    const { openDirectoryObjects } = await import('../../../backends/objects/dir.ts');
+    return openDirectoryObjects(location.path, { reading });
+  }
+  const { openS3Objects } = await import('../../../backends/objects/s3.ts');
+  return openS3Objects(location);
 }
 
 /**

@@ -1,6 +1,7 @@
 import type { readLogInfo } from '../../../api/operations/log.ts';
 import type { OutputOf } from '../../../api/operation.ts';
 import { hour, minute } from '../../../base/duration.ts';
+import { formatGoDuration } from '../../../base/go-duration.ts';
 import { formatPairs, formatTable } from '../../table.ts';
 import { sizeText } from './log-figures.ts';
 import { outlookText } from './outlook-text.ts';
@@ -23,7 +24,7 @@ interface StoreSource {
 /** As tables. */
 export function logInfoText(found: FoundLog): string {
   return [
-    formatPairs([...storeRows(found), ...keyRows(found), ...witnessRows(found)]),
+    formatPairs([...storeRows(found), ...archiveRows(found), ...keyRows(found), ...witnessRows(found)]),
     partitionTable(found),
     growthTable(found),
     ...(found.source.kind === 'auth' ? [writingTable(found)] : []),
@@ -51,6 +52,28 @@ function storeRows({ source, store, trouble, partitions, outlook }: FoundLog): R
       wentBack === undefined ? [] : [['Went back', `${partition}: ${wentBack}`]],
     ),
   ];
+}
+
+/** Nothing where the audit is kept in the store, or the auth server is of a release without archives. */
+function archiveRows({ archive }: FoundLog): Row[] {
+  if (archive === undefined) return [];
+  const { keptMs, retentionMs, found, trouble } = archive;
+  const days = (ms: number): string => formatGoDuration(ms);
+  const times = `audit older than ${days(keptMs)} is moved there${
+    retentionMs === undefined ? '' : `, and deleted after ${days(retentionMs)}`
+  }`;
+  const rows: Row[] = [];
+  if (found !== undefined) {
+    const { place, segments, bytes, firstSlot, lastSlot, from = '-', until = '-', deletedUntil } = found;
+    const holds =
+      segments === 0
+        ? 'nothing yet'
+        : `slots ${firstSlot}-${lastSlot}, from ${from} to ${until}, in ${segments} segments of ${sizeText(bytes)}`;
+    const gone = deletedUntil === undefined ? '' : `; what happened until ${deletedUntil} was deleted`;
+    rows.push(['Audit archive', `${place}: ${holds}${gone}; ${times}`]);
+  }
+  if (trouble !== undefined) rows.push(['Archive trouble', trouble]);
+  return rows;
 }
 
 const keyRows = ({ keys }: FoundLog): Row[] =>

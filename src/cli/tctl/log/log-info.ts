@@ -30,14 +30,16 @@ async function findLog(invocation: Invocation, io: CliIo): Promise<FoundLog> {
 }
 
 async function fromStore(invocation: Invocation, io: CliIo, reason: string): Promise<FoundLog> {
-  const log = await openLogForReading(configurationOf(invocation, io).storage, io.world);
+  const { storage, file } = configurationOf(invocation, io);
+  const log = await openLogForReading(storage, io.world, file);
   try {
-    const { store, trouble, keys, partitions, outlook } = await logInfo(log);
+    const { store, trouble, keys, partitions, outlook, archive } = await logInfo(log);
     return {
       source: { kind: 'store', reason },
       store: { ...store, figures: { ...store.figures } },
       trouble: trouble ?? '',
       outlook,
+      archive,
       keys: [...keys],
       partitions: partitions.map((one) => ({ ...one, snapshots: [...one.snapshots] })),
       witnesses: [],

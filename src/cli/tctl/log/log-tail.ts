@@ -15,7 +15,8 @@ export async function tailLog(invocation: Invocation, io: CliIo): Promise<number
   if (partition === undefined) throw new CodedError('bad_request', '--partition: unknown');
   const stream = invocation.text('stream');
   const line = invocation.text('format') === 'json' ? tailJsonLine : tailTextLine;
-  const log = await openLogForReading(configurationOf(invocation, io).storage, io.world);
+  const { storage, file } = configurationOf(invocation, io);
+  const log = await openLogForReading(storage, io.world, file);
   try {
     const print = async (event: Followed): Promise<void> => {
       if (event.fact === undefined || (stream !== undefined && !isOf(event, stream))) return;

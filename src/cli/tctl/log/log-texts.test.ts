@@ -43,6 +43,22 @@ describe('what is known of a log', () => {
     expect(days(1095)).toContain('about 3 years');
     expect(days(1e9)).toContain('about 1000 years');
   });
+  it('says what is in the archive of the audit, and what is wrong with it', () => {
+    const rowOf = (archive: FoundLog['archive'], name = 'Audit archive'): string | undefined =>
+      new RegExp(`^${name} +(.*)$`, 'm').exec(found({ archive }))?.[1];
+    expect(rowOf(undefined)).toBeUndefined();
+    const times = { keptMs: 86_400_000, retentionMs: 7_776_000_000 };
+    const empty = { place: 'file:///a', segments: 0, bytes: 0, firstSlot: 0, lastSlot: 0 };
+    expect(rowOf({ keptMs: 3_600_000, found: empty })).toBe(
+      'file:///a: nothing yet; audit older than 1h0m0s is moved there',
+    );
+    const some = { ...empty, segments: 2, bytes: 2048, firstSlot: 4, lastSlot: 9, from: at, until: at };
+    expect(rowOf({ ...times, found: { ...some, deletedUntil: at } })).toBe(
+      `file:///a: slots 4-9, from ${at} to ${at}, in 2 segments of 2.0 KB; what happened until ${at} was deleted; ` +
+        'audit older than 24h0m0s is moved there, and deleted after 2160h0m0s',
+    );
+    expect(rowOf({ ...times, trouble: 'S3 is away' }, 'Archive trouble')).toBe('S3 is away');
+  });
   it('shows keys, witnesses, and a store that went back', () => {
     const text = found(
       {
@@ -88,7 +104,7 @@ describe('what is known of a log', () => {
 const heads = { signed: 0, newest: undefined, unsigned: 0, agreed: 0, trimmed: 0, younger: 0 };
 const report = (more: Partial<PartitionReport> = {}): PartitionReport => ({
   ...{ partition: 'audit', firstSlot: 1, lastSlot: 5, events: 12, position: 12, head: 'ab', bad: undefined },
-  ...{ authenticFrom: 1, snapshots: 0, damagedSnapshots: [], heads, findings: [] },
+  ...{ authenticFrom: 1, before: '00', snapshots: 0, damagedSnapshots: [], heads, findings: [] },
   ...more,
 });
 const checked: MacsLookedAt = { status: 'checked', storeHoldsKeys: false };
@@ -113,6 +129,14 @@ describe('what was verified of a log', () => {
     expect(macNotes(notChecked, [report()])).toEqual(['MACs were not checked: the keyring is elsewhere']);
     expect(macNotes({ status: 'no key' }, [report()])[0]).toContain('the key for them is not here');
     expect(macNotes(notChecked, [report({ authenticFrom: undefined })])).toEqual([]);
+  });
+  it('says what is in an archive that was not looked at, and what was deleted there', () => {
+    const archived = { firstSlot: 3, lastSlot: 8, place: 's3://b/p' };
+    const text = partitionText(report({ firstSlot: 9, lastSlot: 20, archived, deletedUpTo: 2 }), checked);
+    expect(text).toContain(
+      'slots 3 to 8 are in the archive s3://b/p by what the log says: not looked at (--archive)',
+    );
+    expect(text).toContain('slots 1 to 2 were deleted from the archive when their time was over');
   });
   it('counts signed heads, and those that others kept', () => {
     expect(partitionText(report(), checked)).toContain('signed heads: none');

@@ -37,8 +37,16 @@ export function macNotes(macs: MacsLookedAt, found: readonly PartitionReport[]):
 
 /** The content of one partition, and how much of it is signed. */
 export function partitionText(report: PartitionReport, macs: MacsLookedAt): string {
-  const { partition, firstSlot, lastSlot, events, heads, authenticFrom } = report;
+  const { partition, firstSlot, lastSlot, events, heads, authenticFrom, archived, deletedUpTo } = report;
   const lines = [`${partition.padEnd(8)} slots ${firstSlot} to ${lastSlot}, ${events} events`];
+  if (deletedUpTo !== undefined)
+    lines.push(
+      `slots 1 to ${deletedUpTo} were deleted from the archive when their time was over, as the log says`,
+    );
+  if (archived)
+    lines.push(
+      `slots ${archived.firstSlot} to ${archived.lastSlot} are in the archive ${archived.place} by what the log says: not looked at (--archive)`,
+    );
   if (lastSlot > 0) lines.push(macText(authenticFrom, firstSlot, macs));
   const { signed, newest, unsigned, agreed, trimmed, younger } = heads;
   if (newest)

@@ -9,7 +9,8 @@ import type { SlotDriver } from '../../../log/slot-driver.ts';
 import { type LogKey, parseLogKey } from '../../../log/signed-head.ts';
 import type { WitnessedHead } from '../../../log/verify-heads.ts';
 import { verifyLog as verify, type Verification, type VerifyOptions } from '../../../log/verify.ts';
-import { openBackendForReading } from '../../../process/store/open-backend.ts';
+import { type ObjectLocation, objectLocationOf } from '../../../process/configuration/object-location.ts';
+import { openBackendForReading, openObjects } from '../../../process/store/open-backend.ts';
 import { keyringForMacs, sealingKeysOf } from '../../../process/store/open-keyring.ts';
 import { placeOf, type StorageLocation } from '../../../process/configuration/storage-schema.ts';
 import { readWitness } from '../../../process/witness/witness-read.ts';
@@ -25,7 +26,7 @@ import { type MacsLookedAt, macNotes, partitionText, witnessText } from './log-v
  */
 export async function verifyLog(invocation: Invocation, io: CliIo): Promise<number> {
   const trusted = givenKeys(invocation.list('public-key'));
-  const { storage, witnesses } = subjectOf(invocation, io);
+  const { storage, witnesses, archive: place } = subjectOf(invocation, io);
   const say = (line: string): boolean => io.stdout.write(`${line}\n`);
   // Before the store is read, so that heads signed in the meantime are no surprise.
   const witnessed: WitnessedHead[] = [];
@@ -36,11 +37,13 @@ export async function verifyLog(invocation: Invocation, io: CliIo): Promise<numb
     notes.push(() => say(witnessText(kept)));
   }
   const { driver, madeAt } = await openSubject(storage, io);
+  const archive = place && (await openObjects(place, { reading: true }));
   try {
     const { macs, authenticity } = await macsOf(invocation, io, driver);
     const options: VerifyOptions = {
       authenticity,
       witnessed,
+      archive,
       ...(trusted.length > 0 && { trusted }),
       ...(madeAt !== undefined && { madeAt }),
     };
@@ -49,35 +52,45 @@ export async function verifyLog(invocation: Invocation, io: CliIo): Promise<numb
     for (const { keyId, publicKey } of found.keys) say(`key ${keyId}: ${publicKey}`);
     for (const note of notes) note();
     for (const line of macNotes(macs, found.partitions)) say(line);
-    const faults = faultsOf(found);
-    if (faults.length === 0) {
-      say('ok');
-      return 0;
-    }
-    const [last, ...others] = faults.map((fault) => `${placeOf(storage)}: ${fault}`).reverse();
-    for (const other of others.reverse()) io.stderr.write(`error: ${other}\n`);
-    throw new ExitStatus(1, last ?? '');
+    return outcomeOf(found, storage, io);
   } finally {
     await driver.close();
+    await archive?.close();
   }
+}
+
+/** @throws ExitStatus when anything is bad; the rest of it is printed before. */
+function outcomeOf(found: Verification, storage: StorageLocation, io: CliIo): number {
+  const faults = faultsOf(found);
+  if (faults.length === 0) {
+    io.stdout.write('ok\n');
+    return 0;
+  }
+  const [last, ...others] = faults.map((fault) => `${placeOf(storage)}: ${fault}`).reverse();
+  for (const other of others.reverse()) io.stderr.write(`error: ${other}\n`);
+  throw new ExitStatus(1, last ?? '');
 }
 
 interface Subject {
   readonly storage: StorageLocation;
   readonly witnesses: readonly string[];
+  readonly archive: ObjectLocation | undefined;
 }
 
-/** The configured store is verified with the files of its configured witnesses, as far as they exist. */
+/** The configured store is verified with its archive and the files of its witnesses, as far as they exist. */
 function subjectOf(invocation: Invocation, io: CliIo): Subject {
   const given = invocation.arg('directory');
   const witnesses = invocation.list('witness');
-  if (given !== undefined) return { storage: { type: 'dir', path: resolve(given) }, witnesses };
+  const named = invocation.text('archive');
+  const archive = named === undefined ? undefined : objectLocationOf(named);
+  if (given !== undefined) return { storage: { type: 'dir', path: resolve(given) }, witnesses, archive };
   const { storage, file } = configurationOf(invocation, io);
-  if (witnesses.length > 0) return { storage, witnesses };
+  const rest = { storage, archive: archive ?? file.auth_service.audit_archive };
+  if (witnesses.length > 0) return { ...rest, witnesses };
   const configured = file.teleport.storage.witness.filter(
     (one) => one.startsWith('file:') && existsSync(fileURLToPath(one)),
   );
-  return { storage, witnesses: configured };
+  return { ...rest, witnesses: configured };
 }
 
 async function openSubject(
