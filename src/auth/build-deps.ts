@@ -167,7 +167,7 @@ export async function buildDeps(
     const file = { hostId, nodename: parts.nodename, secondFactor, settings: parts.settings ?? {} };
     await declareConfiguration(configuring, file, cause);
     const drift = tellDrift({ ...configuring, views });
-    const audit = auditWriter(log.audit, hostId);
+    const audit = auditWriter(log.audit, hostId, { hasArchive: log.archive !== undefined });
     const own = ownAudit({ writer: audit, state: log.state, world, hostId });
     const attemptsTeller = tellAttempts({ log, world, sink, hostId });
     const gates = openGates(own, world, hostId, sink);

@@ -62,6 +62,8 @@ export const clusterEvents = {
     auth,
     row({ name: text, ...failed, token_id: text.optional(), 'addr.remote': text }),
   ),
+  /** What happened until then was deleted from the archive of the audit: its time was over. */
+  auditDelete: auditKind('audit.delete', 'TAR000I', auth, row({ user: text, until: instant, archive: text })),
   /** Resources left the cluster with what is secret in them. */
   resourceExport: auditKind('resource.export', 'TRX000W', auth, row({ user: text, kind: text, count })),
 };

@@ -20,6 +20,27 @@ const allTold = (type: string, n = 0): readonly AuditEvent[] => {
 const told = (type: string, n = 0): AuditEvent | undefined => allTold(type, n)[0];
 
 describe('what the audit is told', () => {
+  it('of what was deleted from the archive is until when, and not what was moved there', () => {
+    const at = '2026-01-02T00:00:00.000Z';
+    const place = {
+      partition: 'audit',
+      slot: 9,
+      position: 20,
+      hash: 'a'.repeat(64),
+      until: at,
+      place: 's3://b',
+    };
+    const of = (type: string, data: object): readonly AuditEvent[] =>
+      auditFromState({
+        ...{ id: madeAt(at), stream: 'archive-audit', revision: 1, position: 1 },
+        cause: { at, actor: 'auth:x', requestId: 'r' },
+        fact: { type, data },
+      });
+    const [deleted, ...more] = of('log.archive_deleted', place);
+    expect(deleted).toMatchObject({ event: 'audit.delete', code: 'TAR000I', until: at, archive: 's3://b' });
+    expect(auditEvent.parse(deleted)).toEqual(deleted);
+    expect([more, of('log.archived', { ...place, firstSlot: 1, from: at })]).toEqual([[], []]);
+  });
   it.each([
     ['user.created', 'user.create', 'T1002I'],
     ['user.roles_changed', 'user.update', 'T1003I'],

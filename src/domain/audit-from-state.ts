@@ -5,14 +5,16 @@ import { auditFact } from './audit.ts';
 import { catalogue } from './audit-catalogue.ts';
 import { completed, type ParsedAuditEvent } from './audit-event.ts';
 import { accessRequestFact } from './access-request.ts';
+import { tellArchive } from './audit-from-archive.ts';
 import { tellRemote, tellTrusted } from './audit-from-clusters.ts';
+import { tellIdentity } from './audit-from-identity.ts';
 import { tellRequest } from './audit-from-request.ts';
 import { tellUser, toldAddresses } from './audit-from-user.ts';
 import type { EventBody } from './audit-kind.ts';
 import { type AuthorityFact, authorityFact, type LeftHost } from './authority-facts.ts';
 import { type ClusterFact, clusterFact } from './cluster.ts';
 import { type HostFact, hostFact, replacesKey, type StoredRecord } from './host.ts';
-import { type IdentityFact, identityFact } from './identity.ts';
+import { identityFact } from './identity.ts';
 import { kindOf, reachabilityOf } from './reachability.ts';
 import { type InviteFact, inviteFact } from './invite.ts';
 import { type LockFact, lockFact } from './lock.ts';
@@ -87,6 +89,7 @@ const tellers: Readonly<Record<string, (fact: Fact, id: string, by: string) => E
   token: (fact, id, by) => tellToken(readStored(tokenFact, fact), tokenIdOf(id), by),
   lock: (fact, id, by) => tellLock(readStored(lockFact, fact), id, by),
   request: (fact, id, by) => tellRequest(readStored(accessRequestFact, fact), id, by),
+  archive: (fact, _id, by) => tellArchive(fact, by),
   cluster: (fact, _id, by) => tellCluster(readStored(clusterFact, fact), by),
   restore: (fact, _id, by) => tellRestore(readStored(restoreFact, fact), by),
   authority: (fact, id, by) => tellAuthority(readStored(authorityFact, fact), id, by),
@@ -125,17 +128,6 @@ function tellRole(fact: RoleFact | undefined, by: string): EventBody | undefined
     case undefined:
       return undefined;
   }
-}
-
-/** `user`: whom the certificate speaks for; for a certificate of a host, whoever had it signed. */
-function tellIdentity(fact: IdentityFact | undefined, by: string): EventBody | undefined {
-  if (fact === undefined) return undefined;
-  const { holder, expiresAt, forced, serial, key, format } = fact.data;
-  const common = { signed_by: by, serial, key, format, expires: expiresAt };
-  const kind = forced ? catalogue.identityForced : catalogue.identitySigned;
-  if (holder.kind === 'host') return kind({ ...common, cert_type: 'host', user: by, names: holder.names });
-  const { username, roles, logins, administers } = holder;
-  return kind({ ...common, cert_type: 'user', user: username, roles, logins, administers });
 }
 
 function aboutHost(record: StoredRecord) {

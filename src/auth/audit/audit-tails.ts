@@ -1,3 +1,4 @@
+import { isCoded } from '../../base/errors.ts';
 import { audit, auditFact, type AuditState } from '../../domain/audit.ts';
 import { held } from '../../domain/recent.ts';
 import type { EventLog } from '../../log/event-log.ts';
@@ -22,7 +23,48 @@ const remembered = 2_048;
 const maxStreams = 4_096;
 const maxUids = 65_536;
 
-export function auditTails(log: EventLog): AuditTails {
+/**
+ * The first revision behind `after` after which the stream can be read; at the latest `last`. What is before
+ * was deleted when its time was over: whether it was stored does not matter any more, since what comes again
+ * of it is then there once.
+ */
+async function readableAfter(
+  log: Pick<EventLog, 'read'>,
+  stream: StreamName,
+  after: Revision,
+  last: Revision,
+): Promise<Revision> {
+  let [low, high] = [after + 1, last];
+  while (low < high) {
+    const middle = Math.floor((low + high) / 2);
+    if (await isReadable(log, stream, middle)) high = middle;
+    else low = middle + 1;
+  }
+  return low;
+}
+
+async function isReadable(
+  log: Pick<EventLog, 'read'>,
+  stream: StreamName,
+  after: Revision,
+): Promise<boolean> {
+  const events = log.read(stream, after, 0)[Symbol.asyncIterator]();
+  try {
+    await events.next();
+    return true;
+  } catch (e) {
+    if (isCoded(e, 'cursor_too_old')) return false;
+    throw e;
+  } finally {
+    await events.return?.();
+  }
+}
+
+/**
+ * @param mayDelete whether parts of the log may be gone that nobody needs any more. Otherwise what cannot be
+ *   read is somewhere else, and nothing is decided without it.
+ */
+export function auditTails(log: EventLog, mayDelete: boolean): AuditTails {
   const known = new Map<StreamName, AuditTail>();
   let uids = 0;
 
@@ -62,8 +104,12 @@ export function auditTails(log: EventLog): AuditTails {
     const revision = await log.revision(stream, asOf);
     const back = what === 'numbers' ? 1 : remembered;
     const uids = what === 'uids' || revision === 0;
-    const start = { revision: Math.max(0, revision - back), state: audit.initial, uids };
-    const tail = await goOn(stream, start, asOf);
+    const from = (after: Revision): AuditTail => ({ revision: after, state: audit.initial, uids });
+    const first = Math.max(0, revision - back);
+    const tail = await goOn(stream, from(first), asOf).catch(async (e: unknown) => {
+      if (!mayDelete || !isCoded(e, 'cursor_too_old')) throw e;
+      return goOn(stream, from(await readableAfter(log, stream, first, revision)), asOf);
+    });
     // Stored by an auth server of the previous release, or for such a sender: the stored numbers are further
     // back.
     const told = uids || held(tail.state.unnumbered) === 0;

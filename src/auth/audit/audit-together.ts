@@ -24,13 +24,13 @@ const mostTogether = 64;
  * this auth server.
  */
 export class Together {
-  readonly #writer: AuditWriter;
+  readonly #writer: Pick<AuditWriter, 'appendNew'>;
   readonly #world: World;
   readonly #hostId: string;
   #waiting: Waiting[] = [];
   #running = false;
 
-  constructor(writer: AuditWriter, world: World, hostId: string) {
+  constructor(writer: Pick<AuditWriter, 'appendNew'>, world: World, hostId: string) {
     this.#writer = writer;
     this.#world = world;
     this.#hostId = hostId;
@@ -68,7 +68,7 @@ export class Together {
       requestId: this.#world.uuid(),
     };
     try {
-      const position = await this.#writer.append(
+      const position = await this.#writer.appendNew(
         some.map(({ event }) => event),
         cause,
       );
@@ -82,7 +82,7 @@ export class Together {
 
   async #appendAlone({ event, cause, resolve, reject }: Waiting): Promise<void> {
     try {
-      resolve(await this.#writer.append([event], cause));
+      resolve(await this.#writer.appendNew([event], cause));
     } catch (e) {
       reject(e);
     }

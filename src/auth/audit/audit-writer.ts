@@ -18,6 +18,11 @@ export interface AuditWriter {
    * of the newest event when nothing was new.
    */
   append(events: readonly ParsedAuditEvent[], cause: Cause, numbered?: AuditNumbers): Promise<Position>;
+  /**
+   * The same for events that were made here, just now, and are never sent again: none can be stored already,
+   * so that nothing of what is stored has to be read.
+   */
+  appendNew(events: readonly ParsedAuditEvent[], cause: Cause): Promise<Position>;
 }
 
 /** As `EventLog.read` takes it: as of this position, or undefined for the newest commit. */
@@ -27,9 +32,14 @@ type AsOf = Position | undefined;
  * Whether an event was stored before is known from the streams themselves, so it holds over restarts and
  * between auth servers. Unlike `execute`, this reads only the end of a stream: that of a proxy may have
  * millions of events.
+ * @param options `hasArchive`: that of the log is known here, so that what cannot be read was deleted there.
  */
-export function auditWriter(log: EventLog, authHostId: string): AuditWriter {
-  const tails = auditTails(log);
+export function auditWriter(
+  log: EventLog,
+  authHostId: string,
+  { hasArchive = false }: { readonly hasArchive?: boolean } = {},
+): AuditWriter {
+  const tails = auditTails(log, hasArchive);
   const locks = new KeyedLock();
 
   const write = async (
@@ -90,7 +100,23 @@ export function auditWriter(log: EventLog, authHostId: string): AuditWriter {
       return writes.length === 0 ? log.head() : log.append(writes, cause);
     });
 
+  const neverStored = async (
+    streams: ReadonlyMap<StreamName, ParsedAuditEvent[]>,
+    asOf: AsOf,
+  ): Promise<Write[]> => {
+    const writes: Write[] = [];
+    for (const [stream, events] of streams) {
+      const facts = audit.decide(audit.initial, { type: 'record-audit', events });
+      writes.push({ stream, expected: await log.revision(stream, asOf), facts });
+    }
+    return writes;
+  };
+
   return {
+    appendNew: (events, cause) => {
+      const streams = Map.groupBy(events, (event) => streamFor(event, authHostId));
+      return locks.hold([...streams.keys()], () => untilStored((asOf) => neverStored(streams, asOf), cause));
+    },
     append: (events, cause, numbered) => {
       const streams = Map.groupBy(events, (event) => streamFor(event, authHostId));
       if (numbered === undefined)

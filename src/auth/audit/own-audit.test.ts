@@ -35,7 +35,7 @@ function writer() {
 function recording() {
   const { append, appends } = writer();
   const own = ownAudit({
-    writer: { append },
+    writer: { appendNew: append },
     state: memoryLog({ world: fakeWorld() }).state,
     world: fakeWorld(),
     hostId: 'auth-1',

@@ -22,7 +22,7 @@ export interface OwnAudit {
 }
 
 export interface OwnAuditParts {
-  readonly writer: AuditWriter;
+  readonly writer: Pick<AuditWriter, 'appendNew'>;
   readonly state: Pick<EventLog, 'append' | 'revision'>;
   readonly world: World;
   /** Of this auth server. */

@@ -1,4 +1,4 @@
-import { CodedError } from '../../base/errors.ts';
+import { CodedError, isCoded } from '../../base/errors.ts';
 import type { LogSink } from '../../base/log-sink.ts';
 import { earliest, minute } from '../../base/time.ts';
 import type { World } from '../../base/world.ts';
@@ -52,7 +52,7 @@ interface Told {
 }
 
 export interface TellingParts {
-  readonly log: Pick<ClusterLog, 'attempts' | 'audit'>;
+  readonly log: Pick<ClusterLog, 'archive' | 'attempts' | 'audit'>;
   readonly world: World;
   readonly sink: LogSink;
   /** Of this auth server. */
@@ -70,11 +70,23 @@ export function tellAttempts(deps: TellingParts): AttemptsTeller {
   const stillHeld = async ({ position, id }: Place): Promise<Position> =>
     (await log.attempts.holds(position, id)) ? position : log.attempts.positionBefore(earliest);
 
-  /** The last event of the stream says how far. */
+  /**
+   * The last event of the stream says how far. Where even that was deleted from the archive, nothing is left
+   * of what was told: what `attempts` still has is then in the audit once.
+   */
   const readTold = async (): Promise<Told> => {
     const revision = await log.audit.revision(toldAttemptsStream);
     if (revision === 0) return { revision, position: 0 };
     if (told?.revision === revision) return { revision, position: await stillHeld(told.place) };
+    try {
+      return await readLast(revision);
+    } catch (e) {
+      if (log.archive === undefined || !isCoded(e, 'cursor_too_old')) throw e;
+      return { revision, position: await log.attempts.positionBefore(earliest) };
+    }
+  };
+
+  const readLast = async (revision: Revision): Promise<Told> => {
     for await (const { fact } of log.audit.read(toldAttemptsStream, revision - 1)) {
       const place = toldFact.safeParse(fact).data?.data.until ?? auditFact.parse(fact).data.attempt;
       if (place === undefined) continue;

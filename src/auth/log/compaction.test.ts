@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { recordingMetrics } from '../../api/testing.ts';
 import { minute } from '../../base/time.ts';
+import { ArchiveBench } from '../../log/segment-testing.ts';
 import { CodedError } from '../../base/errors.ts';
 import { openView } from '../../views/open-view.ts';
 import { presenceViewBy } from '../../views/presence.ts';
@@ -87,6 +88,28 @@ describe('compacting the log', () => {
     auth.world.advance(5 * minute);
     await compaction.run();
     expect(auth.log.stats().presence.eventsSinceSnapshot).toBeLessThan(80);
+  });
+
+  it('moves the audit to its archive when that is due, and not before', async () => {
+    const { world, sink, deps } = auth;
+    const bench = new ArchiveBench(world);
+    const log = await bench.open();
+    const metrics = recordingMetrics();
+    const tellAttempts = () => Promise.resolve();
+    const from = { log, views: deps.views, world, sink, metrics, hostId: authHostId };
+    const moving = startCompaction({ ...from, tellAttempts });
+    const floor = async () => {
+      await moving.run();
+      return bench.floor();
+    };
+    await bench.write(log, 'session-a', 100);
+    expect([await floor(), log.stats().audit.lastSnapshotAt]).toEqual([1, undefined]);
+    await bench.write(log, 'session-a', 200);
+    expect(await floor()).toBe(1);
+    world.advance(6 * minute);
+    expect(await floor()).toBeGreaterThan(100);
+    expect(bench.names.length).toBeGreaterThan(1);
+    await moving.close();
   });
 
   it('leaves alone what is not due', async () => {

@@ -40,6 +40,7 @@ const overdueEvents = 3 * everyEvents;
 /** What is trimmed is at least this old: a fold that begins there relies on it (`saidAgainWithinMs`). */
 export const presenceEveryMs = 5 * minute;
 const checkEveryMs = 15 * second;
+const askArchiveEveryMs = 5 * minute;
 /**
  * How long no server of an older release must have written anything before the log is sealed. A running auth
  * server renews its presence more often, and so does one that is draining.
@@ -49,8 +50,8 @@ export const sealAfterMs = 10 * minute;
 const silentAfterMs = minute;
 
 /**
- * Keeps opening fast, and `presence` and `attempts` small. Any auth server may do it; the log lets only one
- * finish. `state` and `audit` are kept whole.
+ * Keeps opening fast, `presence` and `attempts` small, and moves what is old of `audit` to its archive, if it
+ * has one. Any auth server may do it; the log lets only one finish. `state` is kept whole.
  */
 export function startCompaction(options: CompactionOptions): Compaction {
   const { log, views, world, sink, metrics, hostId } = options;
@@ -72,7 +73,20 @@ export function startCompaction(options: CompactionOptions): Compaction {
 
   const keptOf = (partition: Partition): readonly ViewState[] =>
     partition === 'audit' ? [] : views.stored(partition);
-  const trimOf = (partition: Partition): { readonly trim: boolean } => ({ trim: isTrimmed(partition) });
+  const trimOf = (partition: Partition): { readonly trim: boolean } => ({
+    trim: isTrimmed(partition) || (partition === 'audit' && log.archive !== undefined),
+  });
+
+  let askedArchiveAt: number | undefined;
+  /** Whether `audit` is due because of its archive. Asked of the store, and so not all the time. */
+  const isArchiveDue = async (partition: Partition): Promise<boolean> => {
+    if (partition !== 'audit' || log.archive === undefined || record.isFailing(partition)) return false;
+    const now = world.monotonic();
+    const everyMs = Math.min(askArchiveEveryMs, log.archive.keptMs);
+    if (askedArchiveAt !== undefined && now - askedArchiveAt < everyMs) return false;
+    askedArchiveAt = now;
+    return log.archive.isDue();
+  };
 
   /** What is trimmed must be in the audit. */
   const prepare = async (partition: Partition): Promise<void> => {
@@ -131,7 +145,7 @@ export function startCompaction(options: CompactionOptions): Compaction {
     for (const partition of partitions) {
       metrics.set('log_events_since_snapshot', log.stats()[partition].eventsSinceSnapshot, { partition });
       try {
-        if (isDue(partition)) await take(partition);
+        if (isDue(partition) || (await isArchiveDue(partition))) await take(partition);
         if (partition !== 'presence') await record.look(partition);
       } catch (e) {
         metrics.add('log_snapshots_total', 1, { partition, outcome: isCoded(e) ? e.code : 'failed' });

@@ -54,6 +54,11 @@ describe('the log of a server whose clock may be wrong', () => {
     const log = guardedLog(inner, () => undefined);
     expect(await callsOf(log)[method]?.(...asked)).toEqual([method, ...asked]);
   });
+  it('has the archive of what it guards', () => {
+    const archive = { keptMs: 1 };
+    const log = echo({ state: partition, presence: partition, audit: partition, archive }) as ClusterLog;
+    expect(guardedLog(log, () => undefined).archive).toBe(archive);
+  });
   it('takes nothing while it is wrong, and serves all that it has', async () => {
     const log = guardedLog(inner, refuse);
     const refused: string[] = [];

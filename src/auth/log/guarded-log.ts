@@ -10,6 +10,7 @@ export const guardedLog = (log: ClusterLog, require: () => void): ClusterLog => 
   attempts: guarded(log.attempts, require),
   presence: guarded(log.presence, require),
   audit: guarded(log.audit, require),
+  archive: log.archive,
   takeSnapshot: async (...snapshot) => {
     require();
     return log.takeSnapshot(...snapshot);

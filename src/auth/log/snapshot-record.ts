@@ -37,6 +37,10 @@ export class SnapshotRecord {
     this.#overdueEvents = overdueEvents;
   }
 
+  isFailing(partition: Partition): boolean {
+    return this.#failing.has(partition);
+  }
+
   /** Whether to try again after a failure; undefined: the last one did not fail. */
   mayRetry(partition: Partition): boolean | undefined {
     const failing = this.#failing.get(partition);
