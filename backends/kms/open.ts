@@ -1,7 +1,7 @@
 import { hash } from 'node:crypto';
 import { DecryptCommand, EncryptCommand, KMSClient } from '@aws-sdk/client-kms';
 import { backoffMs, pause } from '../../src/base/backoff.ts';
-import { checked } from '../../src/base/dial-tls.ts';
+import { awsRequests } from '../../src/base/aws-requests.ts';
 import { CodedError } from '../../src/base/errors.ts';
 import type { LogSink } from '../../src/base/log-sink.ts';
 import type { World } from '../../src/base/world.ts';
@@ -73,13 +73,7 @@ class KmsKeyring implements Keyring {
     this.#keyId = keyId;
     this.#client = new KMSClient({
       maxAttempts: attempts,
-      requestHandler: {
-        connectionTimeout: attemptTimeoutMs,
-        requestTimeout: attemptTimeoutMs,
-        // Without it a late request is only logged.
-        throwOnRequestTimeout: true,
-        httpsAgent: { maxSockets: 50, keepAlive: true, ...checked },
-      },
+      requestHandler: awsRequests(attemptTimeoutMs),
       ...(region !== undefined && { region }),
       ...(endpoint !== undefined && { endpoint }),
     });

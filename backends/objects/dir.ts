@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises';
-import { dirname, join, relative, sep } from 'node:path';
+import { basename, dirname, join, relative, sep } from 'node:path';
+import { readAt, syncFolder, writeDurably } from '../../src/base/durable-files.ts';
 import { CodedError, messageOf } from '../../src/base/errors.ts';
 import {
   type ByteRange,
@@ -59,7 +60,7 @@ class DirectoryObjects implements ObjectStore {
     await this.#act(`write ${name}`, async () => {
       await mkdir(folder, { recursive: true, mode: 0o700 });
       try {
-        await writeDurably(part, value);
+        await writeDurably(part, value, 'wx');
         await rename(part, path);
       } catch (e) {
         await rm(part, { force: true });
@@ -77,12 +78,9 @@ class DirectoryObjects implements ObjectStore {
       try {
         const { size } = await file.stat();
         const from = Math.min(range?.from ?? 0, size);
-        const bytes = Buffer.alloc(Math.min(range?.length ?? size, size - from));
-        for (let read = 0; read < bytes.length;) {
-          const { bytesRead } = await file.read(bytes, read, bytes.length - read, from + read);
-          if (bytesRead === 0) throw new Error('it became shorter while it was read');
-          read += bytesRead;
-        }
+        const length = Math.min(range?.length ?? size, size - from);
+        const bytes = await readAt(file, from, length);
+        if (bytes.length < length) throw new Error('it became shorter while it was read');
         return bytes;
       } finally {
         await file.close();
@@ -137,26 +135,7 @@ class DirectoryObjects implements ObjectStore {
   }
 }
 
-const isPart = (file: string): boolean => /\/\.[^/]+\.part$/.test(file);
-
-async function writeDurably(path: string, value: Uint8Array): Promise<void> {
-  const file = await open(path, 'wx', 0o600);
-  try {
-    await file.writeFile(value);
-    await file.sync();
-  } finally {
-    await file.close();
-  }
-}
-
-async function syncFolder(path: string): Promise<void> {
-  const folder = await open(path, 'r');
-  try {
-    await folder.sync();
-  } finally {
-    await folder.close();
-  }
-}
+const isPart = (file: string): boolean => basename(file).startsWith('.') && file.endsWith(partSuffix);
 
 /** Undefined where there is no such file, or no such folder. */
 async function unlessMissing<T>(act: () => Promise<T>): Promise<T | undefined> {

@@ -5,7 +5,7 @@ import {
   PutObjectCommand,
   S3Client,
 } from '@aws-sdk/client-s3';
-import { checked } from '../../src/base/dial-tls.ts';
+import { awsRequests } from '../../src/base/aws-requests.ts';
 import {
   type ByteRange,
   isObjectName,
@@ -48,13 +48,7 @@ class S3Objects implements ObjectStore {
     this.#folder = prefix === '' ? '' : `${prefix}/`;
     this.#client = new S3Client({
       maxAttempts: attempts,
-      requestHandler: {
-        connectionTimeout: attemptTimeoutMs,
-        requestTimeout: attemptTimeoutMs,
-        // Without it a late request is only logged.
-        throwOnRequestTimeout: true,
-        httpsAgent: { maxSockets: 50, keepAlive: true, ...checked },
-      },
+      requestHandler: awsRequests(attemptTimeoutMs),
       ...(region !== undefined && { region }),
       ...(endpoint !== undefined && {
         endpoint,

@@ -1,6 +1,6 @@
-import { constants } from 'node:fs';
-import { open, rename, rm } from 'node:fs/promises';
-import { join } from 'node:path';
+import { rename, rm } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import { syncFolder, writeDurably } from '../base/durable-files.ts';
 
 /* Operations of a spool on whole files. */
 
@@ -10,7 +10,7 @@ export async function rewrite(
   good: readonly string[],
   damaged: readonly Buffer[],
 ): Promise<void> {
-  await writeDurable(
+  await writeDurably(
     `${path}.damaged`,
     Buffer.concat(damaged.flatMap((line) => [line, Buffer.from('\n')])),
     'a',
@@ -19,33 +19,14 @@ export async function rewrite(
     await remove(path);
     return;
   }
-  await writeDurable(`${path}.tmp`, Buffer.from(good.join('')), 'w');
+  await writeDurably(`${path}.tmp`, Buffer.from(good.join('')), 'w');
   await rename(`${path}.tmp`, path);
-  await syncDirectory(path);
-}
-
-async function writeDurable(path: string, bytes: Uint8Array, flags: 'a' | 'w'): Promise<void> {
-  const file = await open(path, flags, 0o600);
-  try {
-    await file.writeFile(bytes);
-    await file.sync();
-  } finally {
-    await file.close();
-  }
+  await syncFolder(dirname(path));
 }
 
 export async function remove(path: string): Promise<void> {
   await rm(path, { force: true });
-  await syncDirectory(path);
-}
-
-export async function syncDirectory(path: string): Promise<void> {
-  const directory = await open(join(path, '..'), constants.O_RDONLY);
-  try {
-    await directory.sync();
-  } finally {
-    await directory.close();
-  }
+  await syncFolder(dirname(path));
 }
 
 /**
@@ -54,5 +35,5 @@ export async function syncDirectory(path: string): Promise<void> {
  */
 export async function keepDamaged(path: string): Promise<void> {
   await rename(path, `${path}.damaged-whole`);
-  await syncDirectory(path);
+  await syncFolder(dirname(path));
 }

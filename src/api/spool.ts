@@ -1,11 +1,12 @@
 import { type FileHandle, open, readdir, readFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { crc32 } from 'node:zlib';
+import { syncFolder } from '../base/durable-files.ts';
 import { CodedError, isCoded, messageOf } from '../base/errors.ts';
 import { ensurePrivateDirectory } from '../base/files.ts';
 import type { LogSink } from '../base/log-sink.ts';
 import { isAlive, processRef } from '../base/process-ref.ts';
-import { keepDamaged, remove, rewrite, syncDirectory } from './spool-files.ts';
+import { keepDamaged, remove, rewrite } from './spool-files.ts';
 import { openReserve, removeOldReserves, type Reserve, withoutReserve } from './spool-reserve.ts';
 
 /** One stored record and the file that contains it. */
@@ -242,7 +243,7 @@ function spoolIn(
   const begin = async (): Promise<OpenSegment> => {
     const path = nextPath();
     current = opened(path, await open(path, 'ax', 0o600));
-    await syncDirectory(path);
+    await syncFolder(directory);
     return current;
   };
 
@@ -260,7 +261,7 @@ function spoolIn(
     if (file === undefined) throw new CodedError('no_space', 'no space is set aside for the audit spool');
     reserved = opened(path, file);
     await finish();
-    await syncDirectory(path);
+    await syncFolder(directory);
     return reserved;
   };
 

@@ -41,7 +41,12 @@ export function writeFileAtomic(path: string, data: string | Uint8Array, mode: n
   } finally {
     closeSync(fd);
   }
-  const folder = openSync(dirname(path), 'r');
+  syncFolderNow(dirname(path));
+}
+
+/** As `syncFolder` (`durable-files.ts`), before it returns. */
+export function syncFolderNow(path: string): void {
+  const folder = openSync(path, 'r');
   try {
     fsyncSync(folder);
   } finally {

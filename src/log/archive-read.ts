@@ -1,5 +1,6 @@
 import { type FileHandle, open } from 'node:fs/promises';
 import { NEVER } from 'rxjs';
+import { readAt } from '../base/durable-files.ts';
 import { CodedError } from '../base/errors.ts';
 import {
   type ArchiveEnd,
@@ -187,13 +188,9 @@ function placed(payload: Buffer, { at, length }: Place): [string, Place] {
 }
 
 async function readExactly(file: FileHandle, { at, length }: Place): Promise<Buffer> {
-  const buffer = Buffer.alloc(length);
-  for (let read = 0; read < length;) {
-    const { bytesRead } = await file.read(buffer, read, length - read, at + read);
-    if (bytesRead === 0) throw new CodedError('damaged', 'the archive became shorter while it was read');
-    read += bytesRead;
-  }
-  return buffer;
+  const bytes = await readAt(file, at, length);
+  if (bytes.length < length) throw new CodedError('damaged', 'the archive became shorter while it was read');
+  return bytes;
 }
 
 const only = (places: ReadonlyMap<string, Place>, of: (key: string) => boolean): Map<string, Place> =>

@@ -1,6 +1,7 @@
 import { type FileHandle, link, open, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { silentLog } from '../base/log-sink.ts';
+import { syncFolder } from '../base/durable-files.ts';
 import { CodedError, isCoded } from '../base/errors.ts';
 import {
   type ArchiveEnd,
@@ -73,7 +74,7 @@ export async function exportLog(path: string, options: ExportOptions): Promise<E
     await file.close();
     await link(temporary, path);
     await rm(temporary);
-    await syncDirectory(path);
+    await syncFolder(dirname(path));
     return { ...end, digest: writer.digest.toString('hex'), fileBytes: writer.bytes };
   } catch (e) {
     await file.close().catch(() => undefined);
@@ -99,15 +100,6 @@ async function refuseExisting(path: string): Promise<void> {
   if (there === undefined) return;
   await there.close();
   throw new CodedError('already_exists', `${path} exists: name another file`);
-}
-
-async function syncDirectory(path: string): Promise<void> {
-  const folder = await open(dirname(path), 'r');
-  try {
-    await folder.sync();
-  } finally {
-    await folder.close();
-  }
 }
 
 async function writeAll(writer: EntryWriter, options: ExportOptions): Promise<ArchiveEnd> {

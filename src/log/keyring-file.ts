@@ -1,8 +1,8 @@
-import { closeSync, fsyncSync, linkSync, openSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { closeSync, linkSync, openSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { z } from 'zod';
 import { CodedError, messageOf } from '../base/errors.ts';
-import { writeFileAtomic } from '../base/files.ts';
+import { syncFolderNow, writeFileAtomic } from '../base/files.ts';
 import { realWorld, type World } from '../base/world.ts';
 import { type KeyEncryptionKey, type Keyring, keyringFrom, newKey } from './keyring.ts';
 
@@ -123,7 +123,8 @@ function createKeys(path: string, world: Pick<World, 'randomBytes'>): KeyEncrypt
   } finally {
     rmSync(candidate, { force: true });
   }
-  syncDirectory(dirname(path));
+  // The name must be on the disk before the first secret is sealed under the key.
+  syncFolderNow(dirname(path));
   const kept = readKeyringFile(path);
   if (kept === undefined) throw new CodedError('misconfigured', `${path} vanished while it was made`);
   return kept;
@@ -162,16 +163,6 @@ function takeLock(lock: string): void {
       'conflict',
       `another process changes the keyring: try again; if there is none, it died: remove ${lock}`,
     );
-  }
-}
-
-/** The name must be on the disk before the first secret is sealed under the key. */
-function syncDirectory(path: string): void {
-  const folder = openSync(path, 'r');
-  try {
-    fsyncSync(folder);
-  } finally {
-    closeSync(folder);
   }
 }
 

@@ -1,6 +1,7 @@
 import { constants } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
 import { dirname } from 'node:path';
+import { syncFolder } from '../../base/durable-files.ts';
 import { CodedError } from '../../base/errors.ts';
 
 const { O_APPEND, O_CREAT, O_RDWR } = constants;
@@ -21,7 +22,7 @@ export async function appendLine(path: string, line: string): Promise<void> {
     const begun = info.size > 0 && (await lastByte(file, info.size)) !== newline;
     await file.appendFile(`${begun ? '\n' : ''}${line}\n`);
     await file.sync();
-    if (info.size === 0) await syncDirectory(dirname(path));
+    if (info.size === 0) await syncFolder(dirname(path));
   } finally {
     await file.close();
   }
@@ -30,14 +31,4 @@ export async function appendLine(path: string, line: string): Promise<void> {
 async function lastByte(file: FileHandle, size: number): Promise<number | undefined> {
   const { buffer, bytesRead } = await file.read(Buffer.alloc(1), 0, 1, size - 1);
   return bytesRead === 1 ? buffer[0] : undefined;
-}
-
-/** Otherwise the name of a new file could be lost in a power failure. */
-async function syncDirectory(path: string): Promise<void> {
-  const folder = await open(path, 'r');
-  try {
-    await folder.sync();
-  } finally {
-    await folder.close();
-  }
 }
