@@ -1,6 +1,7 @@
 import type { ClientRequest, IncomingMessage, ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
-import { startTicker, startTimer, stopTimer, type Timer } from '../base/timers.ts';
+import { startTicker } from '../base/timers.ts';
+import { Silence } from './silence.ts';
 
 /**
  * While a server works on a request it sends `102 Processing` twice a second, so that the caller can
@@ -32,32 +33,21 @@ export function beatWhileWorking(request: IncomingMessage, response: ServerRespo
 
 /** Calls `silent` once when a server that sends beats has stopped before the head of its response. */
 export function watchBeats(outgoing: ClientRequest, silent: () => void): void {
-  let timer: Timer | undefined;
-  let heard = 0;
-  const stop = (): void => {
-    stopTimer(timer);
-  };
-  const listen = (): void => {
-    stop();
-    const before = heard;
-    timer = startTimer(() => {
-      // If this process itself was busy for that long, it reads the beats only now.
-      setImmediate(() => {
-        if (heard === before && !outgoing.destroyed) silent();
-      });
-    }, silentAfterMs);
-  };
+  const silence = new Silence();
+  silence.signal.addEventListener('abort', () => {
+    if (!outgoing.destroyed) silent();
+  });
   outgoing.once('socket', (socket: Duplex) => {
     if (!beats(socket)) return;
-    listen();
+    silence.watch(silentAfterMs);
     outgoing.on('information', () => {
-      heard++;
-      listen();
+      silence.watch(silentAfterMs);
     });
   });
   outgoing.once('response', () => {
-    heard++;
-    stop();
+    silence.stop();
   });
-  outgoing.once('close', stop);
+  outgoing.once('close', () => {
+    silence.stop();
+  });
 }

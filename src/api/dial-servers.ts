@@ -3,6 +3,7 @@ import { CodedError, messageOf } from '../base/errors.ts';
 import { startTimer, stopTimer } from '../base/timers.ts';
 import type { World } from '../base/world.ts';
 import { isTurnedAway } from './no-answer.ts';
+import { Silence } from './silence.ts';
 
 /** One server that can be dialled. */
 export interface Dialable {
@@ -90,14 +91,9 @@ interface Won {
 function race(order: readonly Dialable[], outer: AbortSignal, timeoutMs: number): Promise<Won> {
   const headStartMs = Math.min(longestHeadStartMs, allTriedWithinMs / order.length);
   const done = new AbortController();
-  const late = new AbortController();
-  const limit = startTimer(() => {
-    // If this process itself was busy for that long, it reads the answers that have come only now.
-    setImmediate(() => {
-      late.abort();
-    });
-  }, timeoutMs);
-  const signal = AbortSignal.any([outer, done.signal, late.signal]);
+  const silence = new Silence();
+  silence.watch(timeoutMs);
+  const signal = AbortSignal.any([outer, done.signal, silence.signal]);
   return new Promise((resolve, reject) => {
     const failures: string[] = [];
     let turnedAway: unknown;
@@ -116,7 +112,7 @@ function race(order: readonly Dialable[], outer: AbortSignal, timeoutMs: number)
             return;
           }
           settled = true;
-          stopTimer(limit);
+          silence.stop();
           resolve({ winner: server, duplex });
           done.abort();
         },
@@ -127,7 +123,7 @@ function race(order: readonly Dialable[], outer: AbortSignal, timeoutMs: number)
           if (isTurnedAway(e)) turnedAway ??= e;
           if (failures.length === order.length) {
             settled = true;
-            stopTimer(limit);
+            silence.stop();
             reject(
               new CodedError('unavailable', `no auth server answers: ${[...new Set(failures)].join('; ')}`, {
                 cause: turnedAway ?? e,
