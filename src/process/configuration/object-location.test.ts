@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { isCoded } from '../../base/errors.ts';
-import { objectLocationOf, objectPlaceOf } from './object-location.ts';
+import { type ObjectLocation, objectLocationOf } from './object-location.ts';
 
 const s3 = {
   type: 's3',
@@ -11,6 +11,14 @@ const s3 = {
   endpoint: undefined,
   encrypted: true,
 };
+
+/** As a URI; the same for the same place. */
+const objectPlaceOf = (location: ObjectLocation): string =>
+  location.type === 'dir'
+    ? `file://${location.path}`
+    : `s3://${location.bucket}${location.prefix === '' ? '' : `/${location.prefix}`}${
+        location.endpoint === undefined ? '' : ` at ${location.endpoint}`
+      }`;
 
 describe('where objects are', () => {
   it.each([

@@ -94,11 +94,3 @@ function endpointOf(text: string, given: string, insecure: boolean): string {
   if (pathname !== '/') throw bad(text, 'an endpoint has no path');
   return origin;
 }
-
-/** As a URI; the same for the same place. */
-export const objectPlaceOf = (location: ObjectLocation): string =>
-  location.type === 'dir'
-    ? `file://${location.path}`
-    : `s3://${location.bucket}${location.prefix === '' ? '' : `/${location.prefix}`}${
-        location.endpoint === undefined ? '' : ` at ${location.endpoint}`
-      }`;

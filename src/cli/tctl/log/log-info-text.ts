@@ -58,9 +58,8 @@ function storeRows({ source, store, trouble, partitions, outlook }: FoundLog): R
 function archiveRows({ archive }: FoundLog): Row[] {
   if (archive === undefined) return [];
   const { keptMs, retentionMs, found, trouble } = archive;
-  const days = (ms: number): string => formatGoDuration(ms);
-  const times = `audit older than ${days(keptMs)} is moved there${
-    retentionMs === undefined ? '' : `, and deleted after ${days(retentionMs)}`
+  const times = `audit older than ${formatGoDuration(keptMs)} is moved there${
+    retentionMs === undefined ? '' : `, and deleted after ${formatGoDuration(retentionMs)}`
   }`;
   const rows: Row[] = [];
   if (found !== undefined) {
