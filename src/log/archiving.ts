@@ -1,5 +1,5 @@
 import type { LogSink } from '../base/log-sink.ts';
-import { CodedError, messageOf } from '../base/errors.ts';
+import { CodedError, isCoded, messageOf } from '../base/errors.ts';
 import type { ObjectStore } from '../base/object-store.ts';
 import { hour, type Instant, plusMs } from '../base/time.ts';
 import type { World } from '../base/world.ts';
@@ -8,16 +8,15 @@ import {
   archiveDeletedFact,
   type ArchiveRecord,
   type ArchiveRecords,
+  type Archived,
   chainAt,
 } from './segment-record.ts';
 import type { Authenticity } from './authenticity.ts';
 import type { Batch } from './batch.ts';
 import type { ArchiveTimes } from './event-log.ts';
 import type { Cause, Partition } from './event.ts';
-import { damaged, damageError } from './reader-condition.ts';
-import type { SegmentAbout, SegmentHeader } from './segment-format.ts';
-import { SegmentWriter } from './segment-format.ts';
-import { segmentName } from './segment-name.ts';
+import type { SegmentHeader } from './segment-format.ts';
+import { lastTime, type Limit, Overtaken, requireAbove, writeSegment } from './segment-put.ts';
 import type { ListedSegment, Segments } from './segments.ts';
 import type { SlotDriver, StoredSlot } from './slot-driver.ts';
 
@@ -37,7 +36,6 @@ export interface ArchivingOptions extends ArchiveTimes {
   readonly segmentBytes?: number | undefined;
 }
 
-const usualSegmentBytes = 64 * 1024 * 1024;
 /**
  * It is not moved before there is this much more than is kept, as a part of what is kept, up to six hours: so
  * that segments are few.
@@ -45,12 +43,12 @@ const usualSegmentBytes = 64 * 1024 * 1024;
 const laterBy = { part: 4, mostMs: 6 * hour };
 const attempts = 5;
 
-/** Where a run may go to. */
-interface Limit {
-  /** This slot and those after it stay: a snapshot needs them. */
-  readonly slot: number;
-  /** What happened then, or later, stays. */
-  readonly at: Instant;
+/** What of the store is in the archive. */
+export interface MovedOut {
+  /** The first slot that is not: what is before it may go. */
+  readonly before: number;
+  /** Why it is not more. */
+  readonly failure: Error | undefined;
 }
 
 /** Moves slots of one partition from the store to its archive, and deletes there what is old. */
@@ -76,30 +74,77 @@ export class Archiving {
 
   /**
    * Moves what the store need not keep any more into segments. Each is read back, and told on the log, before
-   * this resolves; the caller then trims. A run that was ended half way is taken up where it was.
+   * this resolves; the caller then trims. A run that was ended half way is taken up where it was; what
+   * another process moves meanwhile, by a clock that may be another, is taken as it moved it.
    * @param before slots from this one on stay.
-   * @returns the first slot that is not in the archive: what is before it may go.
-   * @throws CodedError `damaged` when the store is; `unavailable`, `no_space` when the archive does not take
-   *   it; `misconfigured` when it holds another log. What was moved by then stays.
+   * @returns how far it came: until it was done, or failed with CodedError `damaged` when the store is;
+   *   `unavailable`, `no_space` when the archive does not take it.
+   * @throws CodedError `misconfigured` when the archive holds another log.
    */
-  async moveOut(before: number, cause: Cause): Promise<number> {
-    const { driver, partition, segments, world, keptMs, sink } = this.#options;
+  async moveOut(before: number, cause: Cause): Promise<MovedOut> {
+    const { driver, partition, world, keptMs } = this.#options;
     const limit = { slot: before, at: plusMs(world.now(), -keptMs) };
-    let { floor: next } = await driver.bounds(partition);
-    const listed = await segments.list();
-    let record = await this.#options.records.read();
-    refuseStrange(record, listed, segments.place);
+    const listed = await this.#ownSegments();
+    let next = (await driver.bounds(partition)).floor;
+    try {
+      for await (const last of this.#moved({ listed, next, limit }, cause)) next = last + 1;
+    } catch (e) {
+      return { before: next, failure: e instanceof Error ? e : new Error(String(e)) };
+    }
+    return { before: next, failure: undefined };
+  }
+
+  /** Moves one segment after the other. Yields the last slot of each. */
+  async *#moved({ listed: first, next: from, limit }: Turn, cause: Cause): AsyncGenerator<number> {
+    const { driver, partition, segments } = this.#options;
+    let [listed, next, overtaken] = [first, from, 0];
     for (;;) {
-      const header = (await this.#adopted(listed, next, limit)) ?? (await this.#written(next, limit));
-      if (header === undefined) return next;
-      record = await this.#tell(header, record, cause);
-      const { firstSlot, lastSlot, from, until } = header;
+      next = Math.max(next, (await driver.bounds(partition)).floor);
+      try {
+        const last = await this.#moveNext({ listed, next, limit }, cause);
+        if (last === undefined) return;
+        yield last;
+        [next, overtaken] = [last + 1, 0];
+      } catch (e) {
+        if (!(e instanceof Overtaken)) throw e;
+        if (++overtaken >= attempts)
+          throw new CodedError('conflict', 'others move the same part of the log, again and again');
+        listed = await segments.list();
+      }
+    }
+  }
+
+  /** @returns the last slot of the next segment; undefined when no more is due. @throws Overtaken */
+  async #moveNext({ listed, next, limit }: Turn, cause: Cause): Promise<number | undefined> {
+    const { partition, sink, segments, records } = this.#options;
+    const record = await records.read();
+    const told = await this.#toldOf(record, next);
+    // Another process moved it, and is about to trim: to tell of other cuts would take back what it told.
+    if (told !== undefined && told.slot >= limit.slot) return undefined;
+    const wanted = told === undefined ? limit : { slot: told.slot + 1, at: undefined };
+    const header =
+      (await this.#adopted({ listed, next, limit: wanted }, told)) ??
+      (await writeSegment(this.#options, next, wanted, told !== undefined));
+    if (header === undefined) return undefined;
+    const { firstSlot, lastSlot, from, until } = header;
+    if (await this.#tell(header, record, cause))
       sink.info('a part of the log was moved to its archive', {
         ...{ partition, firstSlot, lastSlot, from, until },
         place: segments.place,
       });
-      next = lastSlot + 1;
+    return lastSlot;
+  }
+
+  /** What the log says that this slot was moved with, if that is of this branch of it. */
+  async #toldOf({ moved }: ArchiveRecord, slot: number): Promise<Archived | undefined> {
+    const { driver, partition, decode } = this.#options;
+    const told = moved.find((one) => one.firstSlot <= slot && slot <= one.slot);
+    if (told === undefined) return undefined;
+    for await (const stored of driver.read(partition, told.slot)) {
+      if (stored.slot !== told.slot) throw new Overtaken();
+      return (await decode(stored)).hash.toString('hex') === told.hash ? told : undefined;
     }
+    return undefined;
   }
 
   /**
@@ -128,10 +173,17 @@ export class Archiving {
     return slot;
   }
 
-  /** The oldest first, so that what is left is one piece whenever it ends. */
+  /**
+   * The oldest first, so that what is left is one piece whenever it ends.
+   * @throws CodedError `misconfigured` at one of another log, which stays.
+   */
   async #remove(upTo: number): Promise<void> {
     const { segments, objects } = this.#options;
-    for (const { name, lastSlot } of await segments.list()) if (lastSlot <= upTo) await objects.remove(name);
+    for (const one of await segments.list()) {
+      if (one.lastSlot > upTo) continue;
+      await this.#requireOwn(one);
+      await objects.remove(one.name);
+    }
   }
 
   async #oldestInStore(): Promise<Instant | undefined> {
@@ -146,15 +198,16 @@ export class Archiving {
     return undefined;
   }
 
-  /** A segment that an earlier run left, if it is what the store has; undefined: none is. */
-  async #adopted(
-    listed: readonly ListedSegment[],
-    from: number,
-    limit: Limit,
-  ): Promise<SegmentHeader | undefined> {
+  /**
+   * A segment that an earlier run or another process left, if it is what the store has; undefined: none is.
+   * @param told the one that the log counts.
+   */
+  async #adopted({ listed, next, limit }: Turn, told?: Archived): Promise<SegmentHeader | undefined> {
     const { segments, sink } = this.#options;
     for (const one of listed) {
-      if (one.firstSlot !== from || one.lastSlot >= limit.slot || one.until >= limit.at) continue;
+      const isDue = limit.at === undefined || one.until < limit.at;
+      const fits = told === undefined ? one.lastSlot < limit.slot && isDue : one.lastSlot === told.slot;
+      if (one.firstSlot !== next || !fits) continue;
       try {
         if (await this.#isSame(one)) return await segments.header(one);
         sink.warn('a segment in the archive is of a branch of the log that was lost: it is passed over', {
@@ -176,6 +229,7 @@ export class Archiving {
       for await (const { slot, batch } of driver.read(partition, one.firstSlot)) {
         const next = await archived.next();
         if (next.done === true) return true;
+        if (slot > next.value.slot) await requireAbove(driver, partition, next.value.slot);
         if (next.value.slot !== slot || Buffer.compare(next.value.batch, batch) !== 0) return false;
       }
       return false;
@@ -184,97 +238,66 @@ export class Archiving {
     }
   }
 
-  /** The next segment, read back; undefined when nothing is due. */
-  async #written(from: number, limit: Limit): Promise<SegmentHeader | undefined> {
-    const { driver, partition, segmentBytes = usualSegmentBytes, authenticity } = this.#options;
-    const writer = new SegmentWriter();
-    let about: SegmentAbout | undefined;
-    for await (const stored of driver.read(partition, from)) {
-      if (stored.slot >= limit.slot) break;
-      const batch = await this.#options.decode(stored);
-      const until = lastTime(batch);
-      if (until >= limit.at) break;
-      this.#checkNext(about, stored, batch, from);
-      about = {
-        ...(about ?? beginOf(batch)),
-        lastSlot: batch.slot,
-        lastPosition: batch.firstPosition + batch.events.length - 1,
-        until,
-        head: batch.hash.toString('hex'),
-      };
-      await writer.add(stored);
-      if (writer.batchBytes >= segmentBytes) break;
-    }
-    if (about === undefined) return undefined;
-    return this.#put(about, await writer.end(about, authenticity));
-  }
-
-  #checkNext(about: SegmentAbout | undefined, { slot }: StoredSlot, batch: Batch, from: number): void {
-    const { partition } = this.#options;
-    const expected = about === undefined ? from : about.lastSlot + 1;
-    if (slot !== expected) throw damageError(damaged(partition, expected, 'it is missing'));
-    if (about !== undefined && batch.previous.toString('hex') !== about.head)
-      throw damageError(damaged(partition, slot, 'the chain is broken: it does not follow the batch before'));
-  }
-
-  /** Before anything is trimmed, what the archive gives back is compared with what it was given. */
-  async #put(about: SegmentAbout, bytes: Buffer): Promise<SegmentHeader> {
-    const { objects, partition, segments } = this.#options;
-    const name = segmentName(partition, about);
-    await objects.put(name, bytes);
-    const back = await objects.get(name);
-    if (back === undefined || Buffer.compare(back, bytes) !== 0)
-      throw new CodedError(
-        'unavailable',
-        `the archive ${segments.place} does not give back what it was given as ${name}: nothing is taken out of the store`,
-      );
-    const listed = (await segments.list()).find((one) => one.name === name);
-    if (listed === undefined)
-      throw new CodedError(
-        'unavailable',
-        `the archive ${segments.place} does not list ${name}, which it took`,
-      );
-    return segments.header(listed);
-  }
-
-  /** Unless the log says so already. Returns what it says then. */
-  async #tell(header: SegmentHeader, record: ArchiveRecord, cause: Cause): Promise<ArchiveRecord> {
+  /**
+   * Unless the log says so already.
+   * @param record by which it was cut. @returns whether it was told now.
+   * @throws Overtaken when others told of the archive since, and not the same.
+   */
+  async #tell(header: SegmentHeader, record: ArchiveRecord, cause: Cause): Promise<boolean> {
     const { records, partition, segments } = this.#options;
     const { firstSlot, lastSlot: slot, lastPosition: position, head: hash, from, until } = header;
-    let known = record;
-    for (let attempt = 1; attempt <= attempts; attempt++) {
-      if (chainAt(known, slot)?.hash === hash) return known;
-      const fact = archivedFact({
-        ...{ partition, firstSlot, slot, position, hash, from, until },
-        place: segments.place,
-      });
-      await records.append(fact, cause);
-      known = await records.read();
+    if (chainAt(record, slot)?.hash === hash) return false;
+    const fact = archivedFact({
+      ...{ partition, firstSlot, slot, position, hash, from, until },
+      place: segments.place,
+    });
+    if (await records.append(fact, cause)) return true;
+    if (chainAt(await records.read(), slot)?.hash === hash) return false;
+    throw new Overtaken();
+  }
+
+  /**
+   * The segments of an archive that is the right one.
+   * @throws CodedError `misconfigured` for one that has nothing of what the log says is there, as far as that
+   *   is to be kept; for one that has segments of another log.
+   */
+  async #ownSegments(): Promise<readonly ListedSegment[]> {
+    const { segments, records, retentionMs, world } = this.#options;
+    const past = retentionMs === undefined ? '' : plusMs(world.now(), -retentionMs);
+    for (let attempt = 1; ; attempt++) {
+      // In this order: another process may add some in between.
+      const { moved } = await records.read();
+      const listed = await segments.list();
+      const kept = moved.filter(({ until }) => until >= past);
+      const has = ({ slot }: Archived): boolean => listed.some(({ lastSlot }) => lastSlot === slot);
+      if (kept.length === 0 || kept.some(has)) {
+        for (const one of new Set([listed[0], listed.at(-1)])) if (one) await this.#requireOwn(one);
+        return listed;
+      }
+      // Or another process may just have deleted them, for which the log then has a reason.
+      if (attempt < 2) continue;
+      throw new CodedError(
+        'misconfigured',
+        `${segments.place} has none of the segments that the log says are in its archive (${kept.at(-1)?.place ?? ''}): is it mounted, and the right one?`,
+      );
     }
-    throw new CodedError('conflict', 'others told of the archive meanwhile, again and again');
+  }
+
+  /** @throws CodedError `misconfigured` for a segment of another log. A damaged one may be of this. */
+  async #requireOwn(one: ListedSegment): Promise<void> {
+    try {
+      await this.#options.segments.header(one);
+    } catch (e) {
+      if (!isCoded(e, 'damaged')) throw e;
+    }
   }
 }
 
-/** @throws CodedError `misconfigured` for an archive that has nothing of what the log says is there. */
-function refuseStrange({ moved }: ArchiveRecord, listed: readonly ListedSegment[], place: string): void {
-  if (moved.length === 0 || moved.some(({ slot }) => listed.some(({ lastSlot }) => lastSlot === slot)))
-    return;
-  throw new CodedError(
-    'misconfigured',
-    `${place} has none of the segments that the log says are in its archive (${moved.at(-1)?.place ?? ''}): is it mounted, and the right one?`,
-  );
+/** What is to be moved next. */
+interface Turn {
+  readonly listed: readonly ListedSegment[];
+  readonly next: number;
+  readonly limit: Limit;
 }
 
 const withLater = (ms: number): number => ms + Math.min(ms / laterBy.part, laterBy.mostMs);
-
-const lastTime = ({ events }: Batch): Instant => events.at(-1)?.cause.at ?? '';
-
-const beginOf = (
-  batch: Batch,
-): Pick<SegmentAbout, 'partition' | 'firstSlot' | 'firstPosition' | 'from' | 'before'> => ({
-  partition: batch.partition,
-  firstSlot: batch.slot,
-  firstPosition: batch.firstPosition,
-  from: batch.events[0]?.cause.at ?? '',
-  before: batch.previous.toString('hex'),
-});

@@ -82,17 +82,23 @@ export async function takeSnapshot(
   return { status: 'taken', position, trimmedBefore };
 }
 
-/** What was moved can still be read: only what was deleted there is forgotten. */
+/**
+ * What was moved can still be read: only what was deleted there is forgotten. What was moved before a failure
+ * is moved; and an archive that is full has space again when what is older than it is kept was deleted.
+ */
 async function trimOrMove(
   { driver, reader, archiving }: CompactionDeps,
   floor: number,
   cause: Cause,
 ): Promise<number> {
   const { partition } = reader.fold;
-  const before = archiving === undefined ? floor : await archiving.moveOut(floor, cause);
+  const { before, failure } =
+    archiving === undefined ? { before: floor, failure: undefined } : await archiving.moveOut(floor, cause);
   await driver.trim(partition, before);
+  if (failure !== undefined && !isCoded(failure, 'no_space')) throw failure;
   const forgotten = archiving === undefined ? before : (await archiving.deleteOld(cause)) + 1;
   if (forgotten > 1) reader.forgetBefore(forgotten);
+  if (failure !== undefined) throw failure;
   return before;
 }
 
