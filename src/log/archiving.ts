@@ -5,6 +5,7 @@ import { hour, type Instant, plusMs } from '../base/time.ts';
 import type { World } from '../base/world.ts';
 import {
   archivedFact,
+  type ArchiveDeleted,
   archiveDeletedFact,
   type ArchiveRecord,
   type ArchiveRecords,
@@ -149,9 +150,9 @@ export class Archiving {
 
   /**
    * Deletes from the archive what is older than it is to be kept, after the log says so; also what an earlier
-   * run left. @returns the last slot that is deleted; 0: none.
+   * run left. @returns the last slot that is deleted, and its last position; undefined: none is.
    */
-  async deleteOld(cause: Cause): Promise<number> {
+  async deleteOld(cause: Cause): Promise<Pick<ArchiveDeleted, 'slot' | 'position'> | undefined> {
     const { records, retentionMs, world, partition, segments, sink, driver } = this.#options;
     let record = await records.read();
     // After the store went back it may have again what the log says was moved.
@@ -164,13 +165,12 @@ export class Archiving {
       const { slot, position, hash, until } = last;
       const fact = archiveDeletedFact({ partition, slot, position, hash, until, place: segments.place });
       // Another process did the same: the next run looks again.
-      if (!(await records.append(fact, cause))) return record.deleted?.slot ?? 0;
+      if (!(await records.append(fact, cause))) return record.deleted;
       record = await records.read();
       sink.info('a part of the archive is older than it is kept, and is deleted', { partition, slot, until });
     }
-    const slot = record.deleted?.slot ?? 0;
-    if (slot > 0) await this.#remove(slot);
-    return slot;
+    if (record.deleted !== undefined) await this.#remove(record.deleted.slot);
+    return record.deleted;
   }
 
   /**

@@ -242,6 +242,7 @@ export class PartitionLog implements EventLog {
         snapshots: this.#snapshots,
         milestones: this.#milestones,
         upkeep: this.#upkeep,
+        terms: this.#terms,
         world,
         writer,
         archiving: this.#archiving,

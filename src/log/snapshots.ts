@@ -13,6 +13,7 @@ import { compactionStream, type PartitionFold } from './partition-fold.ts';
 import type { PartitionReader } from './partition-reader.ts';
 import type { SlotDriver } from './slot-driver.ts';
 import type { SnapshotStore } from './snapshot-store.ts';
+import type { TermIndex } from './term-index.ts';
 
 export interface CompactionDeps {
   readonly driver: SlotDriver;
@@ -20,6 +21,7 @@ export interface CompactionDeps {
   readonly snapshots: SnapshotStore;
   readonly milestones: Milestones;
   readonly upkeep: IndexUpkeep;
+  readonly terms: Pick<TermIndex, 'forgetUpTo'>;
   readonly world: Pick<World, 'now'>;
   readonly writer: string;
   /** Where what is trimmed goes before; undefined: nowhere. */
@@ -87,17 +89,24 @@ export async function takeSnapshot(
  * is moved; and an archive that is full has space again when what is older than it is kept was deleted.
  */
 async function trimOrMove(
-  { driver, reader, archiving }: CompactionDeps,
+  { driver, reader, archiving, terms }: CompactionDeps,
   floor: number,
   cause: Cause,
 ): Promise<number> {
   const { partition } = reader.fold;
-  const { before, failure } =
-    archiving === undefined ? { before: floor, failure: undefined } : await archiving.moveOut(floor, cause);
+  if (archiving === undefined) {
+    await driver.trim(partition, floor);
+    reader.forgetBefore(floor);
+    return floor;
+  }
+  const { before, failure } = await archiving.moveOut(floor, cause);
   await driver.trim(partition, before);
   if (failure !== undefined && !isCoded(failure, 'no_space')) throw failure;
-  const forgotten = archiving === undefined ? before : (await archiving.deleteOld(cause)) + 1;
-  if (forgotten > 1) reader.forgetBefore(forgotten);
+  const gone = await archiving.deleteOld(cause);
+  if (gone !== undefined) {
+    reader.forgetBefore(gone.slot + 1);
+    await terms.forgetUpTo(gone.position);
+  }
   if (failure !== undefined) throw failure;
   return before;
 }

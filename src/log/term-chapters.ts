@@ -119,13 +119,22 @@ export class TermChapters {
     this.#unsound.delete(key);
   }
 
-  /** Indexes of other releases, which nobody goes on with. */
-  async #removeLeft(terms: string, chapter: number): Promise<void> {
+  /** All before a chapter, in each index of this partition. */
+  async removeBefore(chapter: number): Promise<void> {
+    for (const terms of await this.#names())
+      for (const one of await this.list(terms)) if (one.chapter < chapter) await this.remove(one);
+  }
+
+  async #names(): Promise<ReadonlySet<string>> {
     const folder = termsFolder(this.#partition);
     const keys = await this.#driver.snapshots.list(folder);
-    const others = new Set(keys.map((key) => key.slice(folder.length).split('/')[0] ?? ''));
-    others.delete(terms);
-    for (const other of others) {
+    return new Set(keys.map((key) => key.slice(folder.length).split('/')[0] ?? ''));
+  }
+
+  /** Indexes of other releases, which nobody goes on with. */
+  async #removeLeft(terms: string, chapter: number): Promise<void> {
+    for (const other of await this.#names()) {
+      if (other === terms) continue;
       const listed = await this.list(other);
       if ((listed.at(-1)?.chapter ?? 0) + leftBehind > chapter) continue;
       for (const one of listed) await this.remove(one);

@@ -1,6 +1,7 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import type { LogSink } from '../base/log-sink.ts';
 import { silentLog } from '../base/log-sink.ts';
+import { memoryObjects } from '../base/memory-objects.ts';
 import { realWorld } from '../base/world.ts';
 import type { ClusterLog } from './event-log.ts';
 import type { Recorded } from './event.ts';
@@ -202,5 +203,30 @@ describe('an index of terms', () => {
     await index();
     expect(await partsWith([['red']])).toEqual([[2, 3 + rest]]);
     expect(keys()).toEqual(['00000000-03']);
+  });
+
+  it('goes with what was deleted from the archive, and goes on behind that', async () => {
+    await log.close();
+    const withArchive = async (): Promise<ClusterLog> => {
+      const archive = { objects: memoryObjects(values), keptMs: 1, retentionMs: 2 };
+      const driver = memoryDriver(store);
+      return openLog({ driver, keyring, world: realWorld, writer: 'w', sink: silentLog, archive });
+    };
+    const values = new Map<string, Uint8Array>();
+    log = await withArchive();
+    await fill(eventsInChapter + 2 * eventsInPart);
+    await index();
+    expect(keys()).toEqual(['00000000-16', '00000001-02']);
+    for (let i = 0; i < 3; i++) await log.takeSnapshot('audit', [], { trim: true }, cause);
+    expect(await log.audit.positionBefore('2020-01-01T00:00:00.000Z')).toBeGreaterThan(eventsInChapter);
+    expect(keys()).toEqual(['00000001-02']);
+    // A process that never saw them looks for them once.
+    await log.close();
+    log = await withArchive();
+    await fill(2 * eventsInChapter + eventsInPart, { [2 * eventsInChapter + 5]: ['red'] });
+    expect(await log.audit.indexTerms(colours)).toEqual({ upTo: 2 * eventsInChapter, isBehind: true });
+    await index();
+    expect(keys()).toEqual(['00000002-01']);
+    expect(await partsWith([['red']], 2 * eventsInChapter)).toEqual([[32, 33]]);
   });
 });

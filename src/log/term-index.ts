@@ -47,6 +47,14 @@ export class TermIndex {
   forget(): void {
     this.#chapters.forget();
     this.#looked = new Set();
+    this.#trimmed = -1;
+  }
+
+  /** Events up to this position are not on the log any more: what finds only them is removed. */
+  async forgetUpTo(position: Position): Promise<void> {
+    const kept = Math.floor(position / eventsInChapter);
+    this.#trimmed = Math.max(this.#trimmed, kept - 1);
+    await this.#chapters.removeBefore(kept);
   }
 
   /** See `EventLog.partsWith`. */
@@ -92,13 +100,21 @@ export class TermIndex {
     if (possible <= next.parts.length) return { upTo: upTo(next.parts.length), isBehind: false };
     const parts = await this.#read(terms, next, possible);
     if (parts === undefined) {
-      this.#trimmed = next.chapter;
-      return { upTo: upTo(partsInChapter), isBehind: head - upTo(partsInChapter) >= eventsInPart };
+      this.#trimmed = Math.max(next.chapter, await this.#lastTrimmed());
+      const end = (this.#trimmed + 1) * eventsInChapter;
+      return { upTo: end, isBehind: head - end >= eventsInPart };
     }
     const { partition } = this.#reader.fold;
     const id = { partition, terms: terms.name, chapter: next.chapter };
     await this.#chapters.write({ id, from: next.from, parts });
     return { upTo: upTo(possible), isBehind: head - upTo(possible) >= eventsInPart };
+  }
+
+  /** The last chapter of which the log has not all events; -1: it has all of the first. */
+  async #lastTrimmed(): Promise<number> {
+    for await (const { firstPosition } of this.#reader.batches(1))
+      return Math.ceil((firstPosition - 1) / eventsInChapter) - 1;
+    return -1;
   }
 
   /** The first that is not whole. What is of a branch that the log has left is removed before. */
