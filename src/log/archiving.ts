@@ -1,7 +1,7 @@
 import type { LogSink } from '../base/log-sink.ts';
 import { CodedError, isCoded, messageOf } from '../base/errors.ts';
 import type { ObjectStore } from '../base/object-store.ts';
-import { hour, type Instant, plusMs } from '../base/time.ts';
+import { type Instant, plusMs } from '../base/time.ts';
 import type { World } from '../base/world.ts';
 import {
   archivedFact,
@@ -12,6 +12,7 @@ import {
   type Archived,
   chainAt,
 } from './segment-record.ts';
+import { mostKeptMs } from './archive-times.ts';
 import type { Authenticity } from './authenticity.ts';
 import type { Batch } from './batch.ts';
 import type { ArchiveTimes } from './event-log.ts';
@@ -37,11 +38,6 @@ export interface ArchivingOptions extends ArchiveTimes {
   readonly segmentBytes?: number | undefined;
 }
 
-/**
- * It is not moved before there is this much more than is kept, as a part of what is kept, up to six hours: so
- * that segments are few.
- */
-const laterBy = { part: 4, mostMs: 6 * hour };
 const attempts = 5;
 
 /** What of the store is in the archive. */
@@ -67,10 +63,10 @@ export class Archiving {
     const { keptMs, retentionMs, world, records } = this.#options;
     const now = world.now();
     const oldest = await this.#oldestInStore();
-    if (oldest !== undefined && oldest < plusMs(now, -withLater(keptMs))) return true;
+    if (oldest !== undefined && oldest < plusMs(now, -mostKeptMs(keptMs))) return true;
     if (retentionMs === undefined) return false;
     const [first] = (await records.read()).moved;
-    return first !== undefined && first.until < plusMs(now, -withLater(retentionMs));
+    return first !== undefined && first.until < plusMs(now, -mostKeptMs(retentionMs));
   }
 
   /**
@@ -299,5 +295,3 @@ interface Turn {
   readonly next: number;
   readonly limit: Limit;
 }
-
-const withLater = (ms: number): number => ms + Math.min(ms / laterBy.part, laterBy.mostMs);

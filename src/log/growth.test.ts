@@ -2,11 +2,14 @@ import { describe, expect, it } from 'vitest';
 import { fakeWorld } from '../api/testing.ts';
 import { hour, minute, plusMs } from '../base/time.ts';
 import { silentLog } from '../base/log-sink.ts';
+import type { Recorded } from './event.ts';
 import { type Growth, growthOf, outlookOf, perDay } from './growth.ts';
 import { memoryKeyring } from './keyring.ts';
 import { memoryDriver, memoryStore } from './memory-driver.ts';
 import { openLog } from './open-log.ts';
 import type { SlotDriver } from './slot-driver.ts';
+import { eventsInPart } from './term-chapter.ts';
+import { termsFolder } from './term-chapters.ts';
 
 const world = fakeWorld();
 const setUp = async () => {
@@ -66,7 +69,8 @@ describe('how a partition grows', () => {
     await write(400, 10_000, 100);
     await write(400, 10_000, 900);
     let read = 0;
-    const counting: Pick<SlotDriver, 'read' | 'bounds'> = {
+    const counting: Pick<SlotDriver, 'read' | 'bounds' | 'snapshots'> = {
+      snapshots: driver.snapshots,
       bounds: (partition) => driver.bounds(partition),
       read: async function* (...args) {
         for await (const one of driver.read(...args)) {
@@ -80,6 +84,30 @@ describe('how a partition grows', () => {
     const real = await stored(driver);
     expect(Math.abs((found?.bytes ?? 0) - real) / real).toBeLessThan(0.05);
     expect(read).toBeLessThan(700);
+  });
+});
+
+describe('a partition that goes into an archive', () => {
+  const terms = { name: 'happened.1', of: ({ position }: Recorded) => [`${position}`] };
+  it('grows by its index alone when it has what it keeps, and not by that where it is deleted', async () => {
+    const { driver, log } = await setUp();
+    for (let at = 0; at < 3 * eventsInPart; at += 256) {
+      world.advance(30 * minute);
+      const facts = Array.from({ length: 256 }, () => ({ type: 'test.happened', data: {} }));
+      const cause = { at: world.now(), actor: 'admin', requestId: 'r' };
+      await log.audit.append([{ stream: `a-${at}`, expected: 0, facts }], cause);
+    }
+    while ((await log.audit.indexTerms(terms)).isBehind);
+    const [key = ''] = await driver.snapshots.list(termsFolder('audit'));
+    const perEvent = ((await driver.snapshots.get(key))?.length ?? 0) / (3 * eventsInPart);
+    expect(perEvent).toBeGreaterThan(1);
+    const now = world.now();
+    const of = (retentionMs: number | undefined) =>
+      growthOf(driver, 'audit', { now, archive: { keptMs: 20 * hour, retentionMs } });
+    const forEver = await of(undefined);
+    expect(forEver).toMatchObject({ keptMs: 20 * hour, since: expect.any(String) as string });
+    expect(forEver?.indexBytes).toBe(Math.round(perEvent * (forEver?.events ?? 0)));
+    expect(await of(40 * hour)).toMatchObject({ keptMs: 20 * hour, indexBytes: 0 });
   });
 });
 
@@ -114,11 +142,18 @@ describe('how long a store lasts', () => {
     // It has what it keeps: only the other grows.
     const steady = outlookOf(disk, [growth(1_000, 24), archived(50_000, 1)]);
     expect(steady).toMatchObject({ bytesPerDay: 1_000, days: 100 });
-    // One more day of it, and then the other alone.
-    expect(outlookOf(disk, [growth(1_000, 24), archived(50_000, 2)])).toMatchObject({ days: 50 });
+    // A day and a quarter more of it, as it is moved, and then the other alone.
+    expect(outlookOf(disk, [growth(1_000, 24), archived(50_000, 2)])).toMatchObject({ days: 37.5 });
     // Full before that.
     expect(outlookOf(disk, [growth(0, 24), archived(50_000, 10)])).toMatchObject({ days: 2 });
     expect(outlookOf(disk, [growth(0, 24), archived(50_000, 2)])).toMatchObject({ days: undefined });
+    // Its index stays when it went.
+    const indexed = { ...archived(50_000, 1), indexBytes: 500 };
+    expect(outlookOf(disk, [growth(500, 24), indexed])).toMatchObject({ bytesPerDay: 1_000, days: 100 });
+    expect(outlookOf(disk, [growth(0, 24), { ...indexed, indexBytes: 0 }])).toMatchObject({
+      bytesPerDay: 0,
+      days: undefined,
+    });
   });
   it('is not known where either is not', () => {
     expect(outlookOf(disk, [growth(500, 24), undefined])).toMatchObject({ status: 'not known' });

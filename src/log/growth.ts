@@ -2,7 +2,10 @@ import { isCoded } from '../base/errors.ts';
 import { hour, type Instant, minute, msBetween, plusMs } from '../base/time.ts';
 import { type Batch, decodeBatch } from './batch.ts';
 import type { Partition } from './event.ts';
+import { mostKeptMs } from './archive-times.ts';
+import type { ArchiveTimes } from './event-log.ts';
 import type { Room, SlotDriver, StoredSlot } from './slot-driver.ts';
+import { indexBytesPerEvent } from './term-chapters.ts';
 
 /** What was appended to a partition within a window, by the times and sizes on the log itself. */
 export interface Growth {
@@ -13,8 +16,10 @@ export interface Growth {
   readonly bytes: number;
   /** `sampled`: by some slots spread over the window. */
   readonly measured: 'whole' | 'sampled';
-  /** Of a partition that goes into an archive: how long its events stay in the store, in milliseconds. */
+  /** Of a partition that goes into an archive: how long its events stay in the store. Milliseconds. */
   readonly keptMs?: number | undefined;
+  /** Of such a partition whose archive is kept for ever: what its index grew by, which stays in the store. */
+  readonly indexBytes?: number | undefined;
   /** Of such a partition: when the first event happened that the store has. */
   readonly since?: Instant | undefined;
 }
@@ -35,18 +40,25 @@ const slotsAtPlace = 8;
  * log. Undefined when too little is known, or a slot that it reads is damaged.
  */
 export async function growthOf(
-  driver: Pick<SlotDriver, 'read' | 'bounds'>,
+  driver: Pick<SlotDriver, 'read' | 'bounds' | 'snapshots'>,
   partition: Partition,
-  { now, keptMs }: { readonly now: Instant; readonly keptMs?: number | undefined },
+  { now, archive }: { readonly now: Instant; readonly archive?: ArchiveTimes | undefined },
 ): Promise<Growth | undefined> {
   const { floor, head } = await driver.bounds(partition);
   if (head < floor) return undefined;
   const slots = { partition, first: floor, head };
   try {
     const growth = await measure(driver, slots, now);
-    if (growth === undefined || keptMs === undefined) return growth;
+    if (growth === undefined || archive === undefined) return growth;
     const first = await batchAt(driver, slots, floor);
-    return { ...growth, keptMs, since: first && timeOf(first) };
+    // It goes with what is deleted.
+    const perEvent = archive.retentionMs === undefined ? await indexBytesPerEvent(driver, partition) : 0;
+    return {
+      ...growth,
+      keptMs: archive.keptMs,
+      indexBytes: Math.round(perEvent * growth.events),
+      since: first && timeOf(first),
+    };
   } catch (e) {
     // What is damaged is reported elsewhere, by name.
     if (isCoded(e, 'damaged')) return undefined;
@@ -176,7 +188,7 @@ export function outlookOf(room: Room | undefined, kept: readonly (Growth | undef
   if (known.length < kept.length)
     return { status: 'not known', why: 'the log is too young to measure how fast it grows' };
   const { freeBytes, of } = room;
-  const growing = known.filter((one) => leftToGrow(one) > 0);
+  const growing = known.flatMap(apart).filter((one) => leftToGrow(one) > 0 && one.bytes > 0);
   const bytesPerDay = growing.reduce((sum, one) => sum + perDay(one), 0);
   const days = daysUntilFull(freeBytes, growing);
   return {
@@ -188,13 +200,18 @@ export function outlookOf(room: Room | undefined, kept: readonly (Growth | undef
   };
 }
 
+/** What goes into an archive, and its index, which does not. */
+const apart = (one: Growth): readonly Growth[] =>
+  one.indexBytes === undefined ? [one] : [one, { ...one, bytes: one.indexBytes, keptMs: undefined }];
+
 /**
  * For how many days it will still grow at its pace: then as much goes into its archive as comes. Infinite
  * where it goes nowhere.
  */
 function leftToGrow({ keptMs, since, until }: Growth): number {
   if (keptMs === undefined) return Number.POSITIVE_INFINITY;
-  return Math.max(0, keptMs - (since === undefined ? 0 : msBetween(since, until))) / day;
+  const ageMs = since === undefined ? 0 : msBetween(since, until);
+  return ageMs >= keptMs ? 0 : (mostKeptMs(keptMs) - ageMs) / day;
 }
 
 /** Undefined: never. */

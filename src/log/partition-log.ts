@@ -259,7 +259,7 @@ export class PartitionLog implements EventLog {
   /** See `ClusterLog.growth`. */
   growth(): Promise<Growth | undefined> {
     const { world, archive } = this.#options;
-    return growthOf(this.#store, this.#partition, { now: world.now(), keptMs: archive?.keptMs });
+    return growthOf(this.#store, this.#partition, { now: world.now(), archive });
   }
 
   /** See `ClusterLog.archive`. */
@@ -270,11 +270,7 @@ export class PartitionLog implements EventLog {
   /** See `ClusterLog.inspect`. */
   inspect(): Promise<PartitionContents> {
     const { world, archive } = this.#options;
-    return contentsOf(
-      { driver: this.#store, world, keptMs: archive?.keptMs },
-      this.#partition,
-      this.#snapshots,
-    );
+    return contentsOf({ driver: this.#store, world, archive }, this.#partition, this.#snapshots);
   }
 
   /** See `ClusterLog.lookFor`. */

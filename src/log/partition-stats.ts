@@ -2,7 +2,7 @@ import type { Instant } from '../base/time.ts';
 import type { World } from '../base/world.ts';
 import type { Authenticity } from './authenticity.ts';
 import type { Appender } from './appender.ts';
-import type { PartitionContents, PartitionStats, SnapshotContents } from './event-log.ts';
+import type { ArchiveTimes, PartitionContents, PartitionStats, SnapshotContents } from './event-log.ts';
 import type { Partition, Position } from './event.ts';
 import { growthOf } from './growth.ts';
 import type { PartitionReader } from './partition-reader.ts';
@@ -54,8 +54,8 @@ export async function contentsOf(
   {
     driver,
     world,
-    keptMs,
-  }: { readonly driver: SlotDriver; readonly world: World; readonly keptMs?: number | undefined },
+    archive,
+  }: { readonly driver: SlotDriver; readonly world: World; readonly archive?: ArchiveTimes | undefined },
   partition: Partition,
   stored: SnapshotStore,
 ): Promise<PartitionContents> {
@@ -70,7 +70,7 @@ export async function contentsOf(
       fault: typeof found === 'string' ? found : undefined,
     });
   }
-  const growth = await growthOf(driver, partition, { now: world.now(), keptMs });
+  const growth = await growthOf(driver, partition, { now: world.now(), archive });
   for await (const { slot } of driver.read(partition, 1)) return { firstSlot: slot, snapshots, growth };
   return { firstSlot: 0, snapshots, growth };
 }
