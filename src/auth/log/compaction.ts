@@ -32,11 +32,13 @@ export interface CompactionOptions {
   readonly metrics: Metrics;
   /** Of this auth server. */
   readonly hostId: string;
+  /** A snapshot after so many events. Default 10,000. */
+  readonly everyEvents?: number | undefined;
 }
 
-const everyEvents = 10_000;
-/** With several auth servers, and while one is being taken, some more are written. */
-const overdueEvents = 3 * everyEvents;
+const usualEveryEvents = 10_000;
+/** With several auth servers, and while one is being taken, some more are written: so many times as many. */
+const overdueFactor = 3;
 /** What is trimmed is at least this old: a fold that begins there relies on it (`saidAgainWithinMs`). */
 export const presenceEveryMs = 5 * minute;
 const checkEveryMs = 15 * second;
@@ -54,10 +56,10 @@ const silentAfterMs = minute;
  * has one. Any auth server may do it; the log lets only one finish. `state` is kept whole.
  */
 export function startCompaction(options: CompactionOptions): Compaction {
-  const { log, views, world, sink, metrics, hostId } = options;
+  const { log, views, world, sink, metrics, hostId, everyEvents = usualEveryEvents } = options;
   let presenceAt = world.monotonic();
   let presenceEvents = 0;
-  const record = new SnapshotRecord(world, log, overdueEvents);
+  const record = new SnapshotRecord(world, log, overdueFactor * everyEvents);
 
   const isDue = (partition: Partition): boolean => {
     const { eventsSinceSnapshot } = log.stats()[partition];
