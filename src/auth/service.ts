@@ -238,7 +238,7 @@ async function start(service: AuthServiceDeps): Promise<Started & { readonly run
         await indexing.close();
         await rotation.close();
         await roots.close();
-        measuring.close();
+        await measuring.close();
         if (grace.succession === 'none') deps.presence.renew({ hostId: config.hostId, role: 'Auth' }, 0);
         await closeAll();
         finish();

@@ -18,14 +18,12 @@ export async function carriedStates(
 ): Promise<readonly ViewState[]> {
   const own = new Set(views.map(({ name }) => name));
   for await (const manifest of snapshots.newestFirst()) {
-    const carried: ViewState[] = [];
-    for (const name of Object.keys(manifest.views)) {
-      if (own.has(name)) continue;
-      const stored = await snapshots.view(name);
-      const times = (stored?.carried ?? 0) + 1;
-      if (stored && times <= longestCarried) carried.push({ ...stored, name, carried: times });
-    }
-    return carried;
+    const others = Object.keys(manifest.views).filter((name) => !own.has(name));
+    const stored = await Promise.all(others.map((name) => snapshots.view(name)));
+    return stored.flatMap((one, at): ViewState[] => {
+      const [name = '', times] = [others[at], (one?.carried ?? 0) + 1];
+      return one !== undefined && times <= longestCarried ? [{ ...one, name, carried: times }] : [];
+    });
   }
   return [];
 }

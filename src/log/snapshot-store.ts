@@ -24,6 +24,14 @@ import type { BlobStore } from './slot-driver.ts';
 /** How many are kept: if the newest is damaged, the previous one is used. */
 const kept = 2;
 
+/** A look at which snapshots there are, and at what is in them. */
+interface Look {
+  /** The newest first. */
+  readonly slots: Promise<readonly number[]>;
+  /** By slot: of those whose manifest somebody wanted. */
+  readonly manifests: Map<number, Promise<Manifest | undefined>>;
+}
+
 /** Decides whether a snapshot was written by this log: everything in it has a digest in its manifest. */
 export interface SnapshotTrust {
   readonly authenticity: Authenticity;
@@ -39,10 +47,8 @@ export class SnapshotStore {
   readonly #blobs: BlobStore;
   readonly #partition: Partition;
   readonly #sink: LogSink;
-  /**
-   * The views of the last manifest that was read, by the digest of its bytes: several callers ask at once.
-   */
-  #listed: { readonly digest: string; readonly views: Promise<Manifest['views'] | undefined> } | undefined;
+  /** One that has just begun: views that open together share it. */
+  #looking: Look | undefined;
   readonly #runs: IndexRuns;
   readonly #trust: SnapshotTrust | undefined;
 
@@ -146,8 +152,9 @@ export class SnapshotStore {
 
   /** The newest intact snapshot of a view. */
   async view(name: string): Promise<ViewSnapshot | undefined> {
-    for (const slot of (await this.#slots()).reverse()) {
-      const views = await this.#viewsAt(slot);
+    const look = this.#look();
+    for (const slot of await look.slots) {
+      const views = (await this.#seen(look, slot))?.views;
       const entry = views && Object.hasOwn(views, name) ? views[name] : undefined;
       if (entry === undefined) continue;
       const bytes = await this.#blobs.get(this.#key(slot, `view/${name}`));
@@ -161,19 +168,26 @@ export class SnapshotStore {
   }
 
   /**
-   * Which views are in a snapshot. A manifest lists all streams as well, so it is read once for all views,
-   * not once for each.
+   * Whoever asks until the first manifest is read shares the look: a manifest lists all streams as well, and
+   * is read once for all views that open together. What is missing in a look that began a moment ago costs
+   * nothing but time: two snapshots are kept, and either is enough to begin with.
    */
-  async #viewsAt(slot: number): Promise<Manifest['views'] | undefined> {
-    const stored = await this.#blobs.get(this.#key(slot, 'manifest'));
-    const digest = stored && hash('sha256', stored, 'hex');
-    if (digest === undefined) return undefined;
-    if (this.#listed?.digest === digest) return this.#listed.views;
-    const views = this.#read(slot).then((manifest) => manifest?.views);
-    this.#listed = { digest, views };
-    // A failure is not remembered.
-    views.catch(() => (this.#listed = undefined));
-    return views;
+  #look(): Look {
+    if (this.#looking !== undefined) return this.#looking;
+    const slots = this.#slots().then((all) => all.reverse());
+    const look: Look = { slots, manifests: new Map() };
+    this.#looking = look;
+    const over = (): void => {
+      if (this.#looking === look) this.#looking = undefined;
+    };
+    slots.then(([newest]) => (newest === undefined ? undefined : this.#seen(look, newest))).then(over, over);
+    return look;
+  }
+
+  #seen({ manifests }: Look, slot: number): Promise<Manifest | undefined> {
+    const known = manifests.get(slot) ?? this.#read(slot);
+    manifests.set(slot, known);
+    return known;
   }
 
   /** Deletes all but the newest two. Returns the older one that stays, when there are two. */

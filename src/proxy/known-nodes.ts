@@ -9,7 +9,6 @@ import type { Certificate } from '../pki/ssh-certificate.ts';
 import { userIdentityOf } from '../pki/user-certificate.ts';
 import { addedRoles, heldRequests, holdingStatesOf } from '../views/held-requests.ts';
 import { listedHosts } from '../views/listed-hosts.ts';
-import { newestHeardMs } from '../views/presence.ts';
 import { lookUpRoles, unreadableRoles } from '../views/roles.ts';
 import { findUser } from '../views/users.ts';
 import type { ProxyViews } from './proxy-views.ts';
@@ -51,7 +50,7 @@ export const knownNodesOf =
     const presence = views.presence.state();
     const { hosts } = await listedHosts(
       { hosts: views.hosts.state(), presence },
-      { role: 'Node', labels: {}, subject: { roles, traits }, atMs: newestHeardMs(presence) },
+      { role: 'Node', labels: {}, subject: { roles, traits }, atMs: presence.newestHeardMs },
       {},
       turns(),
     );

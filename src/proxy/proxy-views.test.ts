@@ -3,6 +3,10 @@ import { minute, plusMs } from '../base/time.ts';
 import type { HostFact } from '../domain/host.ts';
 import { hostRecordOf } from '../domain/host-info.ts';
 import type { PresenceFact } from '../domain/presence.ts';
+import { hostsView } from '../views/hosts.ts';
+import { locksView } from '../views/locks.ts';
+import { type PresenceState, presenceViewBy, type Seen } from '../views/presence.ts';
+import { entriesOf, tableFrom } from '../views/table.ts';
 import { scriptedLog, recordedAt } from '../views/testing.ts';
 import { nodeDirectory, openProxyViews } from './proxy-views.ts';
 import { nodeInfo } from './testing.ts';
@@ -143,5 +147,42 @@ describe('who of the nodes is alive', () => {
   });
   it('knows the nodes by name', async () => {
     expect((await directory()).nodes.index().byName('A')).toMatchObject([{ hostId: id(1) }]);
+  });
+
+  it.each([100, 1_000, 30_000])('is told of one among %d without a look at the others', (count) => {
+    let looks = 0;
+    const counted = (seen: object): object =>
+      new Proxy(seen, {
+        get: (of, name) => {
+          looks++;
+          return Reflect.get(of, name) as unknown;
+        },
+      });
+    const view = presenceViewBy(clock);
+    const hosts = Array.from({ length: count }, (_, n) => ({
+      ...{ hostId: `h${n}`, role: 'Node' as const, seenAt: at, ttlSeconds: 600 },
+    }));
+    const tell = (state: PresenceState, some: typeof hosts): PresenceState =>
+      view.apply(
+        state,
+        recordedAt(1, 'presence-x', { type: 'hosts.renewed', data: { hosts: some } } satisfies PresenceFact),
+      );
+    const all = tell(view.initial, hosts);
+    const withLooks = entriesOf(all).map(([key, seen]) => [key, counted(seen) as Seen] as const);
+    let state: PresenceState = { ...all, ...tableFrom(withLooks) };
+    const nodes = nodeDirectory(
+      {
+        hosts: { state: () => hostsView.initial },
+        locks: { state: () => locksView.initial },
+        presence: { state: () => state },
+      } as unknown as Parameters<typeof nodeDirectory>[0],
+      () => at,
+    );
+    for (let n = 0; n < 3; n++) {
+      state = tell(state, hosts.slice(n, n + 1));
+      looks = 0;
+      expect(nodes.isAlive(`h${count - 1}`)).toBe(true);
+      expect(looks).toBeLessThan(20);
+    }
   });
 });

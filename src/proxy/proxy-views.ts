@@ -12,7 +12,7 @@ import { hostsView } from '../views/hosts.ts';
 import { type LeafStanding, leafStandings } from '../views/live-proxies.ts';
 import { lockOn, locksView } from '../views/locks.ts';
 import { openViews, type Views } from '../views/open-views.ts';
-import { newestHeardMs, presenceOf, type PresenceState, presenceViewBy, seenOf } from '../views/presence.ts';
+import { presenceOf, type PresenceState, presenceViewBy, seenOf } from '../views/presence.ts';
 import type { ReaderClock } from '../views/reader-clock.ts';
 import { requestsView } from '../views/requests.ts';
 import { remoteClustersView } from '../views/remote-clusters.ts';
@@ -82,10 +82,9 @@ export function nodeDirectory(
   now: () => Instant,
 ): NodeDirectory {
   const index = nodeIndexer();
-  const newest = remembered((state: PresenceState) => ({ heardMs: newestHeardMs(state) }));
   const seen = (hostId: string): ReturnType<typeof presenceOf> => {
     const presence = views.presence.state();
-    return presenceOf(presence, { hostId, role: 'Node' }, newest(presence).heardMs);
+    return presenceOf(presence, { hostId, role: 'Node' }, presence.newestHeardMs);
   };
   return {
     index: () => index(views.hosts.state()),

@@ -2,7 +2,7 @@ import { second, type Instant } from '../base/time.ts';
 import type { HostInfo } from '../domain/host-info.ts';
 import { type HostsState } from './hosts.ts';
 import { hostsInRole } from './sorted-hosts.ts';
-import { newestHeardMs, type PresenceState, type Seen, seenOf } from './presence.ts';
+import { type PresenceState, type Seen, seenOf } from './presence.ts';
 
 /** A host reports every minute. One that was killed counts as alive for much longer. */
 const silentMs = 150 * second;
@@ -14,7 +14,7 @@ interface LiveProxy {
 
 /** The proxies of the cluster that are alive and stay, as last heard of. */
 export function liveProxies(hosts: HostsState, presence: PresenceState): readonly LiveProxy[] {
-  const atMs = newestHeardMs(presence);
+  const { newestHeardMs: atMs } = presence;
   return hostsInRole(hosts, 'Proxy').flatMap((host) => {
     const seen = seenOf(presence, host);
     const isLive =

@@ -15,6 +15,7 @@ import {
 import { idInStream } from '../domain/streams.ts';
 import type { Recorded } from '../log/event.ts';
 import { foldEntity, type Folding, storedEntities, type Withheld } from './entities.ts';
+import { type IdIndex, idIndexOf, idsUnder, noIds, withId, withoutId } from './id-index.ts';
 import { type Reading, readFact, typesOf } from './read-fact.ts';
 import { emptyTable, entriesOf, type Entry, getIn, removeIn, setIn, type Table, tableFrom } from './table.ts';
 import type { Projection } from './view.ts';
@@ -37,14 +38,14 @@ export interface LocksState {
    */
   readonly unreadable: Table<Withheld<LockEntry>>;
   /** Ids of the locks in `known`, by `keyOf` their target. */
-  readonly byTarget: Table<readonly string[]>;
+  readonly byTarget: IdIndex;
 }
 
 const types = typesOf(lockFact);
 
 export const locksView: Projection<LocksState> = {
   name: 'locks.1',
-  initial: { known: emptyTable, unreadable: emptyTable, byTarget: emptyTable },
+  initial: { known: emptyTable, unreadable: emptyTable, byTarget: noIds },
   apply(locks, event) {
     const id = idInStream(event.stream, 'lock');
     if (id === undefined) return locks;
@@ -64,12 +65,11 @@ export const locksView: Projection<LocksState> = {
     return {
       known: tableFrom(known),
       unreadable: tableFrom(unreadable),
-      byTarget: known.reduce<Index>((index, [id, lock]) => indexed(index, id, lock), emptyTable),
+      byTarget: idIndexOf(known.map(([id, { target }]) => [keyOf(target), id])),
     };
   },
 };
 
-type Index = LocksState['byTarget'];
 const keyOf = ({ kind, name }: LockTarget): string => `${kind}:${name}`;
 
 function lockAfter(
@@ -99,17 +99,16 @@ function barely({ fact, cause }: Recorded, id: string): LockEntry | undefined {
 function withLock(locks: LocksState, id: string, lock: LockEntry | undefined): LocksState {
   const before = getIn(locks.known, id);
   if (before === lock) return locks;
+  const { known, byTarget } = locks;
   if (lock !== undefined)
-    return { ...locks, known: setIn(locks.known, id, lock), byTarget: indexed(locks.byTarget, id, lock) };
+    return {
+      ...locks,
+      known: setIn(known, id, lock),
+      byTarget: withId(byTarget, keyOf(lock.target), id),
+    };
   if (before === undefined) return locks;
-  const key = keyOf(before.target);
-  const others = (getIn(locks.byTarget, key) ?? []).filter((one) => one !== id);
-  const byTarget = others.length === 0 ? removeIn(locks.byTarget, key) : setIn(locks.byTarget, key, others);
-  return { ...locks, known: removeIn(locks.known, id), byTarget };
+  return { ...locks, known: removeIn(known, id), byTarget: withoutId(byTarget, keyOf(before.target), id) };
 }
-
-const indexed = (index: Index, id: string, { target }: LockEntry): Index =>
-  setIn(index, keyOf(target), [...(getIn(index, keyOf(target)) ?? []), id]);
 
 const reported: Folding<LockEntry, LockFact> = {
   evolve: () => undefined,
@@ -131,7 +130,7 @@ export const lockOn = (locks: LocksState, subject: LockSubject, now: Instant): L
 export function locksOn(locks: LocksState, subject: LockSubject, now: Instant): readonly LockEntry[] {
   if (locks.byTarget.size === 0) return [];
   return targetsOf(subject).flatMap((target) =>
-    (getIn(locks.byTarget, keyOf(target)) ?? []).flatMap((id) => {
+    idsUnder(locks.byTarget, keyOf(target)).flatMap((id) => {
       const lock = getIn(locks.known, id);
       return lock !== undefined && isInForce(lock, now) ? [lock] : [];
     }),

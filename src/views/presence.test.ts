@@ -3,15 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { hour, minute, plusMs, second } from '../base/time.ts';
 import type { PresenceFact } from '../domain/presence.ts';
 import type { Adopted } from '../domain/rotation-mark.ts';
-import {
-  aliveUntil,
-  hostNow,
-  newestHeardMs,
-  presenceOf,
-  type PresenceState,
-  presenceViewBy,
-  seenOf,
-} from './presence.ts';
+import { aliveUntil, hostNow, presenceOf, type PresenceState, presenceViewBy, seenOf } from './presence.ts';
 import { recordedAt } from './testing.ts';
 import type { Projection } from './view.ts';
 
@@ -204,7 +196,7 @@ describe('presence', () => {
           reader.skewMs = own;
           reader.hear([host], { skewMs: writer });
           heard.set(host, reader.ms);
-          expect(newestHeardMs(reader.state)).toBe(reader.ms);
+          expect(reader.state.newestHeardMs).toBe(reader.ms);
           for (const [one, ms] of heard)
             expect(reader.status(one)).toBe(reader.ms - ms < 10 * minute ? 'alive' : 'gone');
         }

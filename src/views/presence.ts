@@ -5,16 +5,7 @@ import { presenceFact } from '../domain/presence.ts';
 import type { Adopted } from '../domain/rotation-mark.ts';
 import { readFact } from './read-fact.ts';
 import type { ReaderClock } from './reader-clock.ts';
-import {
-  emptyTable,
-  entriesOf,
-  getIn,
-  reduceValues,
-  setIn,
-  sweepIn,
-  type Table,
-  tableFrom,
-} from './table.ts';
+import { emptyTable, entriesOf, getIn, setIn, sweepIn, type Table, tableFrom } from './table.ts';
 import type { Projection } from './view.ts';
 
 export interface Seen {
@@ -43,7 +34,11 @@ export interface Seen {
 }
 
 /** By `<hostId>/<role>`. */
-export type PresenceState = Table<Seen>;
+export interface PresenceState extends Table<Seen> {
+  /** When this reader last heard of any host; 0 when it never did. */
+  readonly newestHeardMs: number;
+}
+export const nobodySeen: PresenceState = { ...emptyTable, newestHeardMs: 0 };
 
 const types: ReadonlySet<string> = new Set(['hosts.renewed']);
 const keyOf = (hostId: string, role: SystemRole): string => `${hostId}/${role}`;
@@ -92,14 +87,14 @@ export function presenceViewBy({ monotonic, now }: ReaderClock): Projection<Pres
   let followsSince = monotonic();
   return {
     ...presenceSnapshots,
-    initial: emptyTable,
+    initial: nobodySeen,
     apply(state, event) {
       const reading = readFact(presenceFact, types, event);
       // A host whose renewal cannot be read counts as gone after its time.
       if (reading.status !== 'read') return state;
       const { fact } = reading;
       const heardMs = monotonic();
-      let seen: PresenceState = state;
+      let seen: Table<Seen> = state;
       for (const { hostId, role, seenAt, ttlSeconds, ...said } of fact.data.hosts) {
         const key = keyOf(hostId, role);
         seen = setIn(seen, key, {
@@ -107,9 +102,11 @@ export function presenceViewBy({ monotonic, now }: ReaderClock): Projection<Pres
           ...reported({ ...said, leavesBefore: leavesBefore(getIn(seen, key), said.leaves) }),
         });
       }
-      if (heardMs - followsSince < settledMs) return seen;
+      const isRemembered = (one: Seen): boolean => heardMs - one.heardMs <= one.ttlMs + rememberedMs;
       // A few entries with each fact.
-      return sweepIn(seen, event.position, (one) => heardMs - one.heardMs <= one.ttlMs + rememberedMs);
+      if (heardMs - followsSince >= settledMs) seen = sweepIn(seen, event.position, isRemembered);
+      if (seen === state) return state;
+      return { ...seen, newestHeardMs: fact.data.hosts.length > 0 ? heardMs : state.newestHeardMs };
     },
     encode: (state) =>
       entriesOf(state).map(([key, { lastSeenAt, ttlMs, ...said }]): StoredSeen => [
@@ -129,13 +126,16 @@ function presenceFrom(stored: readonly StoredSeen[], monotonicMs: number, now: I
     '',
   );
   const reference = newest < now ? newest : now;
-  return tableFrom(
+  let newestHeardMs: number | undefined;
+  const table = tableFrom(
     stored.map(([key, { lastSeenAt, until, ...said }]) => {
       const ageMs = Math.max(0, msBetween(lastSeenAt, reference));
       const seen = { lastSeenAt, ttlMs: msBetween(lastSeenAt, until), heardMs: monotonicMs - ageMs };
+      newestHeardMs = Math.max(newestHeardMs ?? seen.heardMs, seen.heardMs);
       return [key, { ...seen, ...reported(said) }] as const;
     }),
   );
+  return { ...table, newestHeardMs: newestHeardMs ?? 0 };
 }
 
 const reported = ({
@@ -221,9 +221,3 @@ export function hostNow(state: PresenceState, host: HostInfo): HostInfo {
     labels === undefined || host.measured === undefined ? host : { ...host, labels: labelsNow(host, labels) };
   return hangs && proxies !== undefined ? { ...now, reachability: { status: 'tunnel', proxies } } : now;
 }
-
-/** When this reader last heard of any host; 0 when it never did. */
-export const newestHeardMs = (state: PresenceState): number =>
-  reduceValues<Seen, number | undefined>(state, undefined, (latest, { heardMs }) =>
-    latest === undefined || heardMs > latest ? heardMs : latest,
-  ) ?? 0;

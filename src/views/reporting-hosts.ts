@@ -1,5 +1,5 @@
 import type { Instant } from '../base/time.ts';
-import type { SystemRole } from '../domain/host-info.ts';
+import type { HostInfo, SystemRole } from '../domain/host-info.ts';
 import { directAddress, kindOf } from '../domain/reachability.ts';
 import type { RotationMark } from '../domain/rotation-mark.ts';
 import { allHosts, type HostsState } from './hosts.ts';
@@ -37,18 +37,42 @@ export function reportingHosts(
 ): readonly HostWithMarks[] {
   const atMs = clock.monotonic();
   return allHosts(hosts, follows)
-    .flatMap(({ hostId, role, nodename, reachability, version, understands }) => {
-      const known = presenceOf(presence, { hostId, role }, atMs);
-      if (known.status !== 'alive') return [];
-      const address = directAddress(reachability) ?? kindOf(reachability);
-      const { lastSeenAt } = known;
-      const seen = seenOf(presence, { hostId, role });
-      if (seen?.leaving === true) return [];
-      const adopted = seen?.adopted;
-      const marks = adopted === undefined ? {} : { user: adopted[0], host: adopted[1] };
-      return [
-        { hostId, role, nodename, address, version, understands, lastSeenAt, trouble: seen?.trouble, marks },
-      ];
-    })
+    .flatMap((host) => asReported(host, presence, atMs) ?? [])
     .sort(byName);
+}
+
+/**
+ * The same in no order and one by one, for whoever only counts them.
+ * @param due called for each: what it returns is awaited (`base/turns.ts`).
+ */
+export async function* eachReportingHost(
+  hosts: HostsState,
+  presence: PresenceState,
+  atMs: number,
+  due: () => Promise<void> | undefined,
+): AsyncGenerator<HostWithMarks> {
+  for (const host of allHosts(hosts, follows)) {
+    const rest = due();
+    if (rest !== undefined) await rest;
+    const reported = asReported(host, presence, atMs);
+    if (reported !== undefined) yield reported;
+  }
+}
+
+function asReported(
+  { hostId, role, nodename, reachability, version, understands }: HostInfo,
+  presence: PresenceState,
+  atMs: number,
+): HostWithMarks | undefined {
+  const known = presenceOf(presence, { hostId, role }, atMs);
+  if (known.status !== 'alive') return undefined;
+  const seen = seenOf(presence, { hostId, role });
+  if (seen?.leaving === true) return undefined;
+  const address = directAddress(reachability) ?? kindOf(reachability);
+  const marks = seen?.adopted === undefined ? {} : { user: seen.adopted[0], host: seen.adopted[1] };
+  const { lastSeenAt } = known;
+  return {
+    ...{ hostId, role, nodename, address, version, understands, lastSeenAt },
+    ...{ trouble: seen?.trouble, marks },
+  };
 }

@@ -11,8 +11,9 @@ import {
   storedEntities,
   type StoredEntities,
 } from './entities.ts';
+import { type IdIndex, idIndexOf, idsUnder, noIds, withId, withoutId } from './id-index.ts';
 import { readFact, typesOf } from './read-fact.ts';
-import { emptyTable, entriesOf, getIn, removeIn, setIn, type Table, tableFrom } from './table.ts';
+import { entriesOf, getIn, removeIn, tableFrom } from './table.ts';
 import type { Projection } from './view.ts';
 
 /** How a request was resolved. */
@@ -45,9 +46,8 @@ export interface RequestEntry {
 
 export interface RequestsState extends Entities<RequestEntry> {
   /** Ids of those in `known`, by user and by role. */
-  readonly byKey: Index;
+  readonly byKey: IdIndex;
 }
-type Index = Table<readonly string[]>;
 
 const types = typesOf(accessRequestFact);
 
@@ -58,7 +58,7 @@ const types = typesOf(accessRequestFact);
  */
 export const requestsView: Projection<RequestsState> = {
   name: 'requests.1',
-  initial: { ...noEntities, byKey: emptyTable },
+  initial: { ...noEntities, byKey: noIds },
   apply(requests, event) {
     const id = idInStream(event.stream, 'request');
     if (id === undefined) return withoutThoseOf(requests, event);
@@ -73,7 +73,7 @@ export const requestsView: Projection<RequestsState> = {
     return {
       known: tableFrom(known),
       unreadable: tableFrom(unreadable),
-      byKey: known.reduce<Index>((index, [id, entry]) => added(index, keysOf(entry), id), emptyTable),
+      byKey: idIndexOf(known.flatMap(([id, entry]) => keysOf(entry).map((key) => [key, id] as const))),
     };
   },
 };
@@ -104,7 +104,7 @@ const settles = ({ type }: AccessRequestFact): boolean => type === 'request.ende
 
 function withoutThoseOf(requests: RequestsState, { stream, fact }: Recorded): RequestsState {
   const key = endedBy(stream, fact);
-  const ids = key === undefined ? [] : (getIn(requests.byKey, key) ?? []);
+  const ids = key === undefined ? [] : idsUnder(requests.byKey, key);
   return ids.reduce((left, id) => {
     const { known, unreadable } = left;
     return indexed(left, { known: removeIn(known, id), unreadable }, id);
@@ -141,14 +141,11 @@ function indexed(before: RequestsState, after: Entities<RequestEntry>, id: strin
   return { ...after, byKey: added(removed(before.byKey, keysOf(old), id), keysOf(now), id) };
 }
 
-const added = (index: Index, keys: readonly string[], id: string): Index =>
-  keys.reduce((left, key) => setIn(left, key, [...(getIn(left, key) ?? []), id]), index);
+const added = (index: IdIndex, keys: readonly string[], id: string): IdIndex =>
+  keys.reduce((left, key) => withId(left, key, id), index);
 
-const removed = (index: Index, keys: readonly string[], id: string): Index =>
-  keys.reduce((left, key) => {
-    const others = (getIn(left, key) ?? []).filter((one) => one !== id);
-    return others.length === 0 ? removeIn(left, key) : setIn(left, key, others);
-  }, index);
+const removed = (index: IdIndex, keys: readonly string[], id: string): IdIndex =>
+  keys.reduce((left, key) => withoutId(left, key, id), index);
 
 /** Undefined for one that was removed, never existed, or that this release cannot read. */
 export const findRequest = ({ known }: RequestsState, id: string): RequestEntry | undefined =>
@@ -168,7 +165,7 @@ export const requestsOf = (
   now: Instant,
 ): readonly RequestEntry[] =>
   lasting(
-    (getIn(byKey, ofUser(user)) ?? []).flatMap((id) => getIn(known, id) ?? []),
+    idsUnder(byKey, ofUser(user)).flatMap((id) => getIn(known, id) ?? []),
     now,
   );
 

@@ -4,7 +4,9 @@ import { adminRole } from '../domain/preset-roles.ts';
 import type { Fact, StreamName } from '../log/event.ts';
 import { hostsView } from './hosts.ts';
 import { invitesView } from './invites.ts';
+import { locksView } from './locks.ts';
 import { type PresenceState, presenceViewBy } from './presence.ts';
+import { requestsView } from './requests.ts';
 import { rolesView } from './roles.ts';
 import { recordedAt } from './testing.ts';
 import { tokenIdOf } from '../domain/join-token.ts';
@@ -64,6 +66,10 @@ function presenceLater(): Projection<PresenceState> {
   };
 }
 
+const request = {
+  ...{ user: 'ann', lifeId: 'l', roles: ['dba'], annotations: {} },
+  expiresAt: plusMs(at, hour),
+};
 const userOf = (n: number): StreamName => `user-${nameOf(n)}`;
 const kinds: Readonly<Record<string, Kind>> = {
   users: kind(
@@ -121,6 +127,27 @@ const kinds: Readonly<Record<string, Kind>> = {
       },
     ],
     (n) => [`invite-${nameOf(n)}`, { type: 'invite.accepted', data: {} }],
+  ),
+  // All of one person and one role; all of one target.
+  requests: kind(
+    requestsView,
+    (n) => [`request-${nameOf(n)}`, { type: 'request.created', data: { ...request, reason: 'r' } }],
+    (n) => [
+      `request-${nameOf(n)}`,
+      {
+        type: 'request.resolved',
+        data: { ...request, state: 'approved', reason: '', delegator: '' },
+      },
+    ],
+    (n) => [`request-${nameOf(n)}`, { type: 'request.ended', data: { reason: 'removed' } }],
+  ),
+  locks: kind(
+    locksView,
+    (n) => [
+      `lock-${nameOf(n)}`,
+      { type: 'lock.created', data: { target: { kind: 'user', name: 'ann' }, message: '' } },
+    ],
+    (n) => [`lock-${nameOf(n)}`, { type: 'lock.ended', data: { reason: 'unlocked' } }],
   ),
   presence: kind(presenceLater(), (n) => [
     'presence-auth-1',

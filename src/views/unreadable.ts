@@ -3,7 +3,7 @@ import type { LogSink } from '../base/log-sink.ts';
 import { type AuthoritiesState, unreadableAuthorities } from './authorities.ts';
 import { type FoldedCluster, unreadableCluster } from './cluster.ts';
 import { type FoldedConfiguration, unreadableConfiguration } from './configuration.ts';
-import { type Unreadable, unreadableIn } from './entities.ts';
+import { type Unreadable, unreadableIn, type Withheld } from './entities.ts';
 import type { HostsState } from './hosts.ts';
 import type { IdentitiesState } from './identities.ts';
 import type { InvitesState } from './invites.ts';
@@ -11,6 +11,8 @@ import type { LocksState } from './locks.ts';
 import type { RequestsState } from './requests.ts';
 import type { RolesState } from './roles.ts';
 import type { RemoteClustersState } from './remote-clusters.ts';
+import { emptyTable, setIn, type Table } from './table.ts';
+import { eachChange } from './table-changes.ts';
 import type { TokensState } from './tokens.ts';
 import type { TrustedClustersState } from './trusted-clusters.ts';
 import type { UsersState } from './users.ts';
@@ -94,13 +96,7 @@ export function watchUnreadable(
   report: (unreadable: Unreadable) => void,
 ): { readonly close: () => void } {
   const subscriptions = kinds.flatMap((kind): Subscription[] => {
-    let told: ReadonlySet<string> = new Set();
-    const look = (): void => {
-      const now = unreadableBy(views, kind);
-      if (now.length === 0 && told.size === 0) return;
-      for (const one of now) if (!told.has(keyOf(one))) report(one);
-      told = new Set(now.map(keyOf));
-    };
+    const look = lookingAt(kind, report);
     const view: { readonly changes: Observable<unknown> } | undefined = views[kind];
     // A view that fails is reported by its `failure`.
     const subscription = view?.changes.subscribe({ next: look, error: () => undefined });
@@ -111,6 +107,41 @@ export function watchUnreadable(
       for (const one of subscriptions) one.unsubscribe();
     },
   };
+}
+
+/**
+ * To be called with each state of a view: reports what the state before did not have. When a newer release
+ * has written something of every host, one event more costs no look at all of them.
+ */
+function lookingAt(kind: keyof States, report: (unreadable: Unreadable) => void): (state: unknown) => void {
+  const read = readers[kind] as (state: unknown) => readonly Unreadable[];
+  let before: unknown;
+  return (state) => {
+    const [was, is] = differing(before, state);
+    before = state;
+    const told = new Set(was === undefined ? [] : read(was).map(keyOf));
+    for (const one of read(is)) if (!told.has(keyOf(one))) report(one);
+  };
+}
+
+/** Of two states of one view what differs in the entities that they withhold; other views have few facts. */
+function differing(before: unknown, after: unknown): readonly [unknown, unknown] {
+  const [old, now] = [withheldIn(before) ?? emptyTable, withheldIn(after)];
+  if (now === undefined) return [before, after];
+  let [was, is]: readonly [WithheldTable, WithheldTable] = [emptyTable, emptyTable];
+  eachChange(old, now, (key, one, other) => {
+    if (one !== undefined) was = setIn(was, key, one);
+    if (other !== undefined) is = setIn(is, key, other);
+    return true;
+  });
+  return [{ unreadable: was }, { unreadable: is }];
+}
+
+type WithheldTable = Table<Withheld<unknown>>;
+
+function withheldIn(state: unknown): WithheldTable | undefined {
+  const { unreadable } = (state ?? {}) as { readonly unreadable?: WithheldTable | readonly unknown[] };
+  return unreadable !== undefined && 'root' in unreadable ? unreadable : undefined;
 }
 
 const keyOf = ({ name, type, position }: Unreadable): string => JSON.stringify([name, type, position]);

@@ -1,7 +1,6 @@
 import type { Call } from '../../api/server-deps.ts';
 import type { Instant } from '../../base/time.ts';
-import type { PresenceState } from '../../views/presence.ts';
-import { emptyTable } from '../../views/table.ts';
+import { nobodySeen, type PresenceState } from '../../views/presence.ts';
 import type { AuthDeps } from '../deps.ts';
 import type { PastStates } from '../past/past-states.ts';
 import { positionAt } from '../past/position-at.ts';
@@ -31,7 +30,7 @@ export const accessIn = ({ users, roles, hosts, locks }: AccessStates, now: Inst
   roles,
   hosts,
   locks,
-  presence: emptyTable,
+  presence: nobodySeen,
   now,
 });
 

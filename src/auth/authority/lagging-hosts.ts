@@ -3,7 +3,7 @@ import type { AuthorityType } from '../../domain/authority-facts.ts';
 import type { AuthorityState } from '../../domain/authority-state.ts';
 import { reads } from '../../domain/critical.ts';
 import type { RotationPhase } from '../../domain/rotation.ts';
-import { phaseOfMark, rotationMark } from '../../domain/rotation-mark.ts';
+import { phaseOfMark, type RotationMark, rotationMark } from '../../domain/rotation-mark.ts';
 import { type HostWithMarks, reportingHosts } from '../../views/reporting-hosts.ts';
 import type { AuthDeps } from '../deps.ts';
 
@@ -25,9 +25,13 @@ export function followingOf(
   state: AuthorityState,
 ): Following {
   const mark = rotationMark(state);
-  const lagging = alive.filter((host) => isTooOld(host) || (host.marks[type] ?? '') !== mark);
+  const lagging = alive.filter((host) => isLagging(host, type, mark));
   return { alive: alive.length, lagging: lagging.map((host) => described(host, type, phaseOfMark(mark))) };
 }
+
+/** @param mark of the authority's current phase. */
+export const isLagging = (host: HostWithMarks, type: AuthorityType, mark: RotationMark): boolean =>
+  isTooOld(host) || (host.marks[type] ?? '') !== mark;
 
 const isTooOld = ({ understands }: HostWithMarks): boolean => !reads(understands, 'rotation');
 

@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { Metrics } from '../../base/service.ts';
 import { factsLevel } from '../../domain/critical.ts';
 import { heartbeat } from '../host/heartbeat.ts';
@@ -15,7 +15,7 @@ afterEach(async () => {
   await auth.log.close();
 });
 
-function measured(): Record<string, number> {
+async function measured(): Promise<Record<string, number>> {
   const gauges: Record<string, number> = {};
   const metrics: Metrics = {
     add: () => undefined,
@@ -24,7 +24,7 @@ function measured(): Record<string, number> {
       gauges[[name, ...Object.values(labels)].join(' ')] = value;
     },
   };
-  measureRotations({ ...auth.deps, metrics }).close();
+  await measureRotations({ ...auth.deps, metrics }).close();
   return gauges;
 }
 
@@ -36,7 +36,7 @@ describe('the gauges of a rotation', () => {
       ...{ sshPublicAddress: '', labels: {}, version: '4.6.0', understands: factsLevel },
     };
     await heartbeat(auth.deps, hostCall('Node', hostId), { host, ttlSeconds: 600 });
-    expect(measured()).toMatchObject({
+    expect(await measured()).toMatchObject({
       'authority_rotation_phase host standby': 1,
       'authority_rotation_phase host init': 0,
       'authority_rotation_hosts_alive host': 1,
@@ -46,7 +46,7 @@ describe('the gauges of a rotation', () => {
       ...{ types: ['host'], phase: 'init', mode: 'manual', gracePeriodMs: 3_600_000 },
       ...{ force: false, dryRun: false, endSessions: false },
     });
-    expect(measured()).toMatchObject({
+    expect(await measured()).toMatchObject({
       'authority_rotation_phase host standby': 0,
       'authority_rotation_phase host init': 1,
       'authority_rotation_phase user standby': 1,
@@ -54,5 +54,35 @@ describe('the gauges of a rotation', () => {
       'authority_rotation_hosts_lagging user': 0,
       'authority_rotation_hosts_lagging host': 1,
     });
+  });
+
+  it('are counted once a minute while nothing rotates, and every five seconds while something does', async () => {
+    vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval', 'setTimeout', 'clearTimeout'] });
+    try {
+      let [ms, counted] = [0, 0];
+      const { views } = auth.deps;
+      const hosts = { ...views.hosts, state: () => (counted++, views.hosts.state()) };
+      const clock = { now: () => auth.deps.world.now(), monotonic: () => ms };
+      const metrics: Metrics = { add: () => undefined, observe: () => undefined, set: () => undefined };
+      const measuring = measureRotations({ views: { ...views, hosts, clock }, metrics });
+      const pass = async (minutes: number): Promise<number> => {
+        counted = 0;
+        for (let i = 0; i < minutes * 12; i++) {
+          ms += 5_000;
+          vi.advanceTimersByTime(5_000);
+          await new Promise((resolve) => setImmediate(resolve));
+        }
+        return counted;
+      };
+      expect(await pass(5)).toBe(5);
+      await rotateAuthorities(auth.deps, adminCall, {
+        ...{ types: ['host'], phase: 'init', mode: 'manual', gracePeriodMs: 3_600_000 },
+        ...{ force: false, dryRun: false, endSessions: false },
+      });
+      expect(await pass(5)).toBe(60);
+      await measuring.close();
+    } finally {
+      vi.useRealTimers();
+    }
   });
 });

@@ -1,35 +1,81 @@
 import { second } from '../../base/duration.ts';
+import { minute } from '../../base/time.ts';
 import { startTicker } from '../../base/timers.ts';
+import { turns } from '../../base/turns.ts';
 import { rotationPhases } from '../../domain/rotation.ts';
+import { rotationMark } from '../../domain/rotation-mark.ts';
+import { eachReportingHost } from '../../views/reporting-hosts.ts';
 import type { AuthDeps } from '../deps.ts';
-import { followingOf, hostsThatFollow } from './lagging-hosts.ts';
+import { isLagging } from './lagging-hosts.ts';
 
 const everyMs = 5 * second;
+/** While no authority rotates and no host lags: then it only counts those who are alive. */
+const everyMsInStandby = minute;
+const authorities = ['user', 'host'] as const;
+
+/** Keeps the gauges of both authorities. */
+export interface RotationMetrics {
+  /** Sets them now. */
+  run(): Promise<void>;
+  close(): Promise<void>;
+}
 
 /**
  * Sets the gauges of both authorities: the phase, the number of hosts that are alive, and of those that have
- * not acknowledged it. Now, and periodically until it is closed.
+ * not acknowledged it. Now, and periodically until it is closed. Others have their turns meanwhile.
  */
-export function measureRotations(deps: Pick<AuthDeps, 'views' | 'metrics'>): { close(): void } {
+export function measureRotations(deps: Pick<AuthDeps, 'views' | 'metrics'>): RotationMetrics {
   const { views, metrics } = deps;
-  const measure = (): void => {
-    const hosts = hostsThatFollow(deps);
-    for (const authority of ['user', 'host'] as const) {
+  let countedAtMs = -Infinity;
+  let isAnyLagging = false;
+  const isStandby = (): boolean =>
+    authorities.every((authority) => {
       const { state } = views.authorities.state()[authority];
-      if (state.status !== 'created') continue;
+      return state.status !== 'created' || state.rotation.phase === 'standby';
+    });
+
+  const count = async (): Promise<void> => {
+    const created = authorities.flatMap((authority) => {
+      const { state } = views.authorities.state()[authority];
+      return state.status === 'created' ? [{ authority, state, mark: rotationMark(state), lagging: 0 }] : [];
+    });
+    for (const { authority, state } of created)
       for (const phase of rotationPhases)
         metrics.set('authority_rotation_phase', state.rotation.phase === phase ? 1 : 0, { authority, phase });
-      const { alive, lagging } = followingOf(hosts, authority, state);
+    const atMs = views.clock.monotonic();
+    countedAtMs = atMs;
+    let alive = 0;
+    for await (const host of eachReportingHost(views.hosts.state(), views.presence.state(), atMs, turns())) {
+      alive++;
+      for (const one of created) if (isLagging(host, one.authority, one.mark)) one.lagging++;
+    }
+    isAnyLagging = created.some(({ lagging }) => lagging > 0);
+    for (const { authority, lagging } of created) {
       metrics.set('authority_rotation_hosts_alive', alive, { authority });
-      metrics.set('authority_rotation_hosts_lagging', lagging.length, { authority });
+      metrics.set('authority_rotation_hosts_lagging', lagging, { authority });
     }
   };
-  measure();
-  const ticker = startTicker(measure, everyMs);
+
+  let wasStandby = true;
+  let running: Promise<void> | undefined;
+  const run = (): Promise<void> => {
+    running ??= count().finally(() => (running = undefined));
+    return running;
+  };
+  const look = (): void => {
+    const now = isStandby();
+    const isQuiet = now && wasStandby && !isAnyLagging;
+    wasStandby = now;
+    if (!isQuiet || views.clock.monotonic() - countedAtMs >= everyMsInStandby) void run();
+  };
+  look();
+  const ticker = startTicker(look, everyMs);
   ticker.unref();
   return {
-    close: () => {
+    run,
+    close: async () => {
       ticker.stop();
+      await running;
     },
   };
 }

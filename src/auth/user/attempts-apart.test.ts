@@ -5,6 +5,7 @@ import { factsLevel } from '../../domain/critical.ts';
 import type { ClusterLog, EventLog } from '../../log/event-log.ts';
 import { memoryLog } from '../../log/memory-log.ts';
 import { userStream } from '../../domain/streams.ts';
+import { attemptsHere } from '../../views/attempts-here.ts';
 import { findUser } from '../../views/users.ts';
 import { searchAudit } from '../audit/search-audit.ts';
 import { startCompaction } from '../log/compaction.ts';
@@ -227,5 +228,20 @@ describe('attempts of a user', () => {
       data: { failures: [{ source: '192.0.2.1' }], knownSources: ['192.0.2.1'] },
     });
     expect(await told(auth)).toHaveLength(4);
+  });
+
+  it('cost no look at hosts or users once nobody is left to move', async () => {
+    const auth = await open();
+    for (const name of ['ann', 'bob']) await addUser(auth, name, password);
+    await moveAttempts(auth.deps);
+    let looks = 0;
+    const { views } = auth.deps;
+    const hosts = { ...views.hosts, state: () => (looks++, views.hosts.state()) };
+    const here = attemptsHere();
+    here(views.users.state());
+    const appends = log.stats().state.appends;
+    for (let n = 0; n < 10; n++)
+      await moveAttempts({ ...auth.deps, views: { ...views, hosts } }, undefined, here);
+    expect([looks, log.stats().state.appends - appends]).toEqual([0, 0]);
   });
 });

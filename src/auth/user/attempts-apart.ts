@@ -1,12 +1,11 @@
 import { second } from '../../base/time.ts';
-import { turns } from '../../base/turns.ts';
 import { reads } from '../../domain/critical.ts';
 import { userStream } from '../../domain/streams.ts';
 import { user } from '../../domain/user.ts';
 import { step, transact } from '../../log/execute.ts';
-import { allHosts } from '../../views/hosts.ts';
+import { attemptsHere } from '../../views/attempts-here.ts';
 import { presenceOf } from '../../views/presence.ts';
-import { valuesOf } from '../../views/table.ts';
+import { hostsInRole } from '../../views/sorted-hosts.ts';
 import type { AuthDeps } from '../deps.ts';
 import { ownCause } from '../own-cause.ts';
 import { startUpkeep, type Upkeep } from '../upkeep.ts';
@@ -22,48 +21,44 @@ const mostTogether = 250;
  */
 export const recordAttemptsApart = (
   deps: Pick<AuthDeps, 'log' | 'views' | 'world' | 'sink' | 'hostId' | 'lag'>,
-): Upkeep =>
-  startUpkeep({
-    act: (ending) => moveAttempts(deps, ending),
+): Upkeep => {
+  const here = attemptsHere();
+  return startUpkeep({
+    act: (ending) => moveAttempts(deps, ending, here),
     everyMs,
     sink: deps.sink,
     warning: 'logins of some users are still recorded with them, not apart',
     late: 'logins are still recorded in the partition that is kept for ever',
   });
+};
 
 /**
  * @param ending stops it between two appends.
+ * @param here kept between two calls: the second looks only at users that have changed.
  * @throws CodedError `conflict` where another server does the same.
  */
 export async function moveAttempts(
   deps: Pick<AuthDeps, 'log' | 'views' | 'world' | 'hostId' | 'lag'>,
   ending?: AbortSignal,
+  here: ReturnType<typeof attemptsHere> = attemptsHere(),
 ): Promise<void> {
   const { log, views } = deps;
-  if (deps.lag.trouble() !== undefined || !allLookApart(deps)) return;
-  const due = turns();
-  let names: string[] = [];
-  const move = async (): Promise<void> => {
-    const steps = names.map((username) =>
-      step(user, userStream(username), { type: 'record-attempts-apart', username }),
-    );
-    names = [];
+  const found = here(views.users.state());
+  if (found.size === 0 || deps.lag.trouble() !== undefined || !allLookApart(deps)) return;
+  const names = [...found].sort();
+  // When it ends others go on with it.
+  for (let from = 0; from < names.length && ending?.aborted !== true; from += mostTogether) {
+    const steps = names
+      .slice(from, from + mostTogether)
+      .map((username) => step(user, userStream(username), { type: 'record-attempts-apart', username }));
     const { position } = await transact(log.state, steps, ownCause(deps));
     if (position !== undefined) await views.reached(position);
-  };
-  for (const { state } of valuesOf(views.users.state().known)) {
-    await due();
-    // Others go on with it.
-    if (ending?.aborted === true) return;
-    if (state.attempts === 'here') names.push(state.username);
-    if (names.length >= mostTogether) await move();
   }
-  if (names.length > 0) await move();
 }
 
 /** Whether every auth server that is alive looks for attempts in the partition `attempts`. */
 export const allLookApart = ({ views }: Pick<AuthDeps, 'views'>): boolean =>
-  allHosts(views.hosts.state(), ['Auth']).every(
+  hostsInRole(views.hosts.state(), 'Auth').every(
     (host) =>
       presenceOf(views.presence.state(), host, views.clock.monotonic()).status !== 'alive' ||
       reads(host.understands, 'attemptsApart'),
