@@ -80,11 +80,9 @@ install-systemd: install
 
 # A wide and old state in one process; machines that join, on a directory and on etcd; then ten thousand nodes
 # at two auth servers, on each store: about a quarter of an hour each.
+# ROWS="decisions opening": only these rows of the table.
 bench-scale: build
-	$(TOOLS)/node/bin/node --disable-warning=ExperimentalWarning integration/bench/wide.ts
-	$(TOOLS)/node/bin/node --disable-warning=ExperimentalWarning integration/bench/joins.ts
-	$(TOOLS)/node/bin/node --disable-warning=ExperimentalWarning integration/bench/presence.ts
-	$(TOOLS)/node/bin/node --disable-warning=ExperimentalWarning integration/bench/come-back.ts 500 1000 2000
+	$(TOOLS)/node/bin/node --disable-warning=ExperimentalWarning integration/bench/scale.ts $(ROWS)
 
 # Long loops: 100 reloads under load, and the like.
 soak: build

@@ -1,11 +1,12 @@
 /*
- * All nodes lose their only auth server at the same moment, and come back when it has started again:
- * `come-back.ts 500 1000 2000`. Prints how long that takes and what it costs the auth server.
+ * All nodes lose their only auth server at the same moment, and come back when it has started again. How
+ * long that takes, and what it costs the auth server.
  */
 import { hostPresence } from '../../src/api/announce-host.ts';
 import { type AuthDaemon, startAuthDaemons } from '../simulator/auth-daemons.ts';
 import { forkSwarm, type RemoteSwarm } from '../simulator/remote-swarm.ts';
 import { until } from '../harness/run-program.ts';
+import type { Figure } from './bars.ts';
 import { cpuSeconds } from './measure.ts';
 
 /** One process may not have more connections open than this machine allows. */
@@ -16,7 +17,7 @@ interface Back {
   readonly seconds: number;
   readonly half: number;
   readonly cpuMsEach: number;
-  readonly handshakes: string;
+  readonly handshakes: readonly (readonly [outcome: string, count: number])[];
 }
 
 /** What a start costs by itself: of the CPU seconds of a process that has just become ready. */
@@ -71,21 +72,21 @@ async function allBack(swarm: RemoteSwarm, nodes: number): Promise<{ seconds: nu
 }
 
 /** As its metrics name them. */
-async function handshakesOf(auth: AuthDaemon): Promise<string> {
+async function handshakesOf(auth: AuthDaemon): Promise<Back['handshakes']> {
   const outcomes = ['begun', 'done', 'failed', 'slow', 'turned_away', 'left'];
-  const counts = await Promise.all(
-    outcomes.map(async (outcome) => [
-      outcome,
-      await auth.metric(`auth_handshakes_total{outcome="${outcome}"}`),
-    ]),
+  return Promise.all(
+    outcomes.map(
+      async (outcome) => [outcome, await auth.metric(`auth_handshakes_total{outcome="${outcome}"}`)] as const,
+    ),
   );
-  return counts.map(([outcome, count]) => `${outcome} ${count}`).join(', ');
 }
 
-if (import.meta.main)
-  for (const size of process.argv.slice(2).map(Number)) {
-    const { nodes, seconds, half, cpuMsEach, handshakes } = await comeBack(size);
-    console.log(
-      `${nodes} nodes: half back after ${half.toFixed(1)} s, all after ${seconds.toFixed(1)} s  ${cpuMsEach.toFixed(1)} ms CPU of auth each  handshakes ${handshakes}`,
-    );
-  }
+export async function measureComeBack(nodes: number): Promise<readonly Figure[]> {
+  const { seconds, half, cpuMsEach, handshakes } = await comeBack(nodes);
+  return [
+    { what: 'half are back after', value: half, unit: 's' },
+    { what: 'all are back after', value: seconds, unit: 's', most: 60 },
+    { what: 'CPU of the auth server, each', value: cpuMsEach, unit: 'ms', most: 4 },
+    ...handshakes.map(([outcome, count]) => ({ what: `handshakes ${outcome}`, value: count, unit: '' })),
+  ];
+}

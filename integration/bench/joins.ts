@@ -1,11 +1,10 @@
 /*
  * Machines that join with one token, at one and at two auth servers in processes of their own, on one
- * store: `make bench-scale`, or with arguments: joins, names of stores. The machines' own work is done on
- * the same cores, so that the CPU of an auth server for each join says more than their number in a second.
+ * store. The machines' own work is done on the same cores, so that the CPU of an auth server for each join
+ * says more than their number in a second.
  */
 import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
-import { availableParallelism } from 'node:os';
 import { callOperation } from '../../src/api/call-operation.ts';
 import { dialOneOf } from '../../src/api/dial-servers.ts';
 import { type HttpClient, httpOver } from '../../src/api/http-over.ts';
@@ -21,7 +20,7 @@ import { generateEd25519 } from '../../src/pki/key-pair.ts';
 import { publicKeyOf, toAuthorizedKeyLine } from '../../src/pki/ssh-key.ts';
 import { type AuthDaemon, startAuthDaemons } from '../simulator/auth-daemons.ts';
 import type { Storage } from '../simulator/shared-store.ts';
-import { engineFor } from './engines.ts';
+import type { Figure } from './bars.ts';
 import { cpuSeconds, percentile } from './measure.ts';
 
 /** At each server at the same time. */
@@ -103,7 +102,7 @@ const ways = {
   }),
 } as const;
 
-async function storm(stage: Stage, way: keyof typeof ways, joins: number): Promise<void> {
+async function storm(stage: Stage, way: keyof typeof ways, joins: number): Promise<readonly Figure[]> {
   const each = Math.ceil(joins / stage.auths.length);
   const fronts = stage.auths.map((auth) => ways[way](stage, auth, Array.from({ length: each }, newMachine)));
   const took: number[] = [];
@@ -140,19 +139,35 @@ async function storm(stage: Stage, way: keyof typeof ways, joins: number): Promi
   );
   const seconds = (performance.now() - began) / 1000;
   const done = took.length;
-  const what = `${done} joins with one token at ${stage.auths.length} auth server(s), ${way}`;
-  console.log(
-    `${what.padEnd(76)} ${(done / seconds).toFixed(0)}/s  p50 ${percentile(took, 50).toFixed(0)} ms  p99 ${percentile(took, 99).toFixed(0)} ms  ` +
-      `CPU ${(((cpu() - cpuBefore) * 1000) / done).toFixed(1)} ms of the auth servers each  conflicts ${(await metric(conflicts)) - conflictsBefore}  asked again ${again}`,
-  );
+  const conflictsMet = (await metric(conflicts)) - conflictsBefore;
+  const cpuMs = (cpu() - cpuBefore) * 1000;
   for (const front of fronts) front.close();
+  const of = `${stage.auths.length} auth server${stage.auths.length > 1 ? 's' : ''}, ${way}`;
+  return [
+    { what: `${of}: in a second`, value: done / seconds, unit: '/s' },
+    { what: `${of}: CPU of these, each`, value: cpuMs / done, unit: 'ms' },
+    { what: `${of}: conflicts`, value: conflictsMet, unit: '', most: 0 },
+    { what: `${of}: p99`, value: percentile(took, 99), unit: 'ms' },
+    { what: `${of}: asked again`, value: again, unit: '' },
+  ];
 }
 const conflicts = 'log_conflicts{partition="state"}';
 
-/** Prints the figures of so many auth servers. */
-export async function printJoins(joins: number, servers: number, storage?: Storage): Promise<void> {
+/** At one and at two auth servers. */
+export async function measureJoins(joins: number, storage: Storage | undefined): Promise<readonly Figure[]> {
+  const figures: Figure[] = [];
+  for (const servers of [1, 2]) figures.push(...(await joinsAt(servers, joins, storage)));
+  return figures;
+}
+
+async function joinsAt(
+  servers: number,
+  joins: number,
+  storage: Storage | undefined,
+): Promise<readonly Figure[]> {
   // Nobody else's allowance is measured here.
-  const daemons = startAuthDaemons(storage, { quotas: { joins: 100_000_000 } });
+  const own = storage && { ...storage, prefix: `/bench-${servers}` };
+  const daemons = startAuthDaemons(own, { quotas: { joins: 100_000_000 } });
   try {
     const auths: AuthDaemon[] = [];
     for (let n = 0; n < servers; n++) auths.push(await daemons.add());
@@ -162,26 +177,14 @@ export async function printJoins(joins: number, servers: number, storage?: Stora
     admin.close();
     const { tlsCertificatePem } = await daemons.authority();
     const stage = { auths, ca: [tlsCertificatePem], token };
+    const figures: Figure[] = [];
     for (const way of ['connections that are open', 'a connection each'] as const) {
       // The first joins compile what the others run.
       await storm(stage, way, 200);
-      await storm(stage, way, joins);
+      figures.push(...(await storm(stage, way, joins)));
     }
+    return figures;
   } finally {
     await daemons.close();
   }
-}
-
-if (import.meta.main) {
-  const [joins = '2000', ...stores] = process.argv.slice(2);
-  for (const store of stores.length > 0 ? stores : ['dir', 'etcd'])
-    for (const servers of [1, 2]) {
-      const { storage, close } = await engineFor(store);
-      console.log(`store ${store}; ${availableParallelism()} cores for auth servers, store and machines`);
-      try {
-        await printJoins(Number(joins), servers, storage);
-      } finally {
-        await close();
-      }
-    }
 }

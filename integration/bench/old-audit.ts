@@ -1,11 +1,7 @@
-/*
- * How long it takes to find something in an old audit, on a directory store: with the index of its terms and
- * without: `node integration/bench/old-audit.ts [events] [indexed]`. `make bench-scale` does it at n, 2n, 4n.
- */
+/* How long it takes to find something in an old audit, on a directory store, with the index of its terms. */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { openDirectoryDriver } from '../../backends/dir/open.ts';
 import type { searchAudit as row } from '../../src/api/operations/audit.ts';
 import type { Call } from '../../src/api/server-deps.ts';
@@ -22,6 +18,7 @@ import { sharedTestKeyring } from '../../src/log/keyring.ts';
 import { openLog } from '../../src/log/open-log.ts';
 import { termsFolder } from '../../src/log/term-chapters.ts';
 import type { z } from 'zod';
+import { type Figure, took } from './bars.ts';
 
 /** Ten million a year. */
 const apartMs = 3_153.6;
@@ -65,33 +62,13 @@ async function fill(log: ClusterLog, count: number): Promise<void> {
     );
 }
 
-interface Taken {
-  readonly ms: number;
-  readonly cpuMs: number;
-  readonly pauseMs: number;
-}
-
-async function taken(act: () => Promise<void>): Promise<Taken> {
-  const delays = monitorEventLoopDelay({ resolution: 1 });
-  delays.enable();
-  const [began, cpu] = [performance.now(), process.cpuUsage()];
-  await act();
-  const ms = performance.now() - began;
-  const { user, system } = process.cpuUsage(cpu);
-  await new Promise(setImmediate);
-  delays.disable();
-  return { ms, cpuMs: (user + system) / 1e3, pauseMs: delays.max / 1e6 };
-}
-
-const row78 = (what: string, { ms, cpuMs, pauseMs }: Taken, more = ''): void => {
-  const text = `${ms.toFixed(0)} ms (${cpuMs.toFixed(0)} ms of CPU), longest pause ${pauseMs.toFixed(0)} ms`;
-  console.log(`${what.padEnd(78)} ${text}${more}`);
-};
+/** Nobody has logged in since the audit was written. */
+const noAttempts = { tell: () => Promise.resolve(), toldUntil: () => Promise.resolve(0) };
 
 type Wish = Partial<z.output<typeof row.input>>;
 
-/** Prints what searches of an audit of so many events take. @param plainly also without an index. */
-export async function printOldAudit(count: number, plainly: boolean): Promise<void> {
+/** What searches of an audit of so many events take, by its index. */
+export async function measureOldAudit(count: number): Promise<readonly Figure[]> {
   const path = mkdtempSync(join(tmpdir(), 'old-audit-'));
   const world = realWorld;
   const open = async (): Promise<ClusterLog> => {
@@ -107,11 +84,12 @@ export async function printOldAudit(count: number, plainly: boolean): Promise<vo
     ['a user who does not exist', { user: 'nobody' }],
   ];
   /** Each in a process that has searched nothing before. */
-  const search = async (which: string): Promise<void> => {
+  const search = async (): Promise<readonly Figure[]> => {
+    const figures: Figure[] = [];
     for (const [what, wish] of wishes) {
       const log = await open();
-      // A search asks for these two of all.
-      const deps = { log, world } as unknown as AuthDeps;
+      // A search asks for these of all.
+      const deps = { log, world, attemptsTeller: noAttempts } as unknown as AuthDeps;
       const input = {
         from: '2000-01-01T00:00:00.000Z',
         to: realWorld.now(),
@@ -122,12 +100,17 @@ export async function printOldAudit(count: number, plainly: boolean): Promise<vo
       const caller = { kind: 'host', role: 'Admin', hostId: idOf(0), address: '' } as const;
       const call = { caller, requestId: idOf(1), deadline: noDeadline } as unknown as Call;
       let found = 0;
-      const took = await taken(async () => {
+      const { cpuMs, pauseMs } = await took(async () => {
         found = (await searchAudit(deps, call, { ...input, ...wish })).events.length;
       });
-      row78(`${count} events of the audit, ${what}, ${which}`, took, `: ${found} found`);
+      figures.push(
+        { what: `${what}, CPU`, value: cpuMs, unit: 'ms' },
+        { what: `... found`, value: found, unit: '' },
+        { what: `... longest pause`, value: pauseMs, unit: 'ms' },
+      );
       await log.close();
     }
+    return figures;
   };
   try {
     const log = await open();
@@ -135,15 +118,17 @@ export async function printOldAudit(count: number, plainly: boolean): Promise<vo
     const cause = { at: realWorld.now(), actor: 'bench', requestId: idOf(2) };
     await log.takeSnapshot('audit', [], { trim: false }, cause);
     await log.close();
-    if (plainly) await search('without an index');
     const indexing = await open();
-    const took = await taken(async () => {
+    const indexed = await took(async () => {
       for (const { partition, terms } of auditSources)
         while ((await indexing[partition].indexTerms(terms)).isBehind);
     });
     await indexing.close();
-    row78(`${count} events of the audit, all indexed`, took, `, ${await indexBytes(path)} bytes`);
-    await search('with an index');
+    return [
+      { what: 'its index made, CPU', value: indexed.cpuMs, unit: 'ms' },
+      { what: '... bytes', value: await indexBytes(path), unit: 'B' },
+      ...(await search()),
+    ];
   } finally {
     rmSync(path, { recursive: true, force: true });
   }
@@ -157,6 +142,3 @@ async function indexBytes(path: string): Promise<number> {
   await driver.close();
   return bytes;
 }
-
-if (import.meta.main)
-  await printOldAudit(Number(process.argv[2] ?? 1_000_000), process.argv[3] !== 'indexed');

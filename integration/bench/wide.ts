@@ -1,8 +1,4 @@
-/*
- * What a wide and old state costs one process, at n, 2n and 4n: `make bench-scale` prints it first. Slopes
- * and pauses count: everything here is done by the product's own code, without a network.
- */
-import { monitorEventLoopDelay } from 'node:perf_hooks';
+/* What a wide state costs one process: the product's own code, without a network. */
 import { setImmediate as turn } from 'node:timers/promises';
 import { turns } from '../../src/base/turns.ts';
 import { listHosts, mostHostsOfPage } from '../../src/api/operations/host.ts';
@@ -18,9 +14,7 @@ import { presenceViewBy } from '../../src/views/presence.ts';
 import { recordedAt } from '../../src/views/testing.ts';
 import { usersView } from '../../src/views/users.ts';
 import type { Projection } from '../../src/views/view.ts';
-import { printOldAudit } from './old-audit.ts';
-import { printOpenings } from './old-log.ts';
-import { printFirstDecisions } from './old-user.ts';
+import { type Figure, leastOf, took } from './bars.ts';
 
 const at = '2026-01-01T00:00:00.000Z';
 const idOf = (n: number): string => `00000000-0000-4000-8000-${n.toString(16).padStart(12, '0')}`;
@@ -70,31 +64,12 @@ function folded<S>(
   return state;
 }
 
-/**
- * @returns how long it took, and the longest time for which nobody else would have been served, both in ms.
- */
-async function measured(
-  act: () => Promise<void>,
-): Promise<{ readonly ms: number; readonly pauseMs: number }> {
-  const delays = monitorEventLoopDelay({ resolution: 1 });
-  delays.enable();
-  await turn();
-  const from = performance.now();
-  await act();
-  const ms = performance.now() - from;
-  await turn();
-  delays.disable();
-  return { ms, pauseMs: delays.max / 1e6 };
-}
+const hostsOf = (count: number): HostsState =>
+  folded(hostsView, count, (n) => [`host-${idOf(n)}`, hostFact(n)]);
 
-const row = (what: string, text: string): void => {
-  console.log(`${what.padEnd(78)} ${text}`);
-};
-const told = ({ ms, pauseMs }: { readonly ms: number; readonly pauseMs: number }): string =>
-  `${ms.toFixed(0)} ms in all, longest pause ${pauseMs.toFixed(0)} ms`;
-
-async function hostFigures(count: number): Promise<void> {
-  let hosts: HostsState = folded(hostsView, count, (n) => [`host-${idOf(n)}`, hostFact(n)]);
+/** A person asks for all nodes. */
+export async function measureListing(count: number): Promise<readonly Figure[]> {
+  const hosts = hostsOf(count);
   const presence = folded(presenceViewBy({ now: () => at, monotonic: () => 0 }), count / 250, (n) => [
     `presence-${idOf(0)}`,
     {
@@ -106,64 +81,59 @@ async function hostFigures(count: number): Promise<void> {
       },
     },
   ]);
-  for (const which of ['the first time', 'again'])
-    row(
-      `${count} nodes listed for 20 roles of 50 expressions, ${which}`,
-      told(
-        await measured(async () => {
-          for (let after: string | undefined; ;) {
-            const page = await listedHosts(
-              { hosts, presence },
-              { role: 'Node', labels: {}, subject: { roles, traits: {} }, atMs: 0 },
-              { limit: mostHostsOfPage, after },
-              turns(),
-            );
-            JSON.stringify(listHosts.output.parse({ ...page, hosts: page.hosts.map(hostRecordOf) }));
-            await turn();
-            after = page.next;
-            if (after === undefined) break;
-          }
-        }),
-      ),
-    );
+  const list = async (): Promise<void> => {
+    for (let after: string | undefined; ;) {
+      const page = await listedHosts(
+        { hosts, presence },
+        { role: 'Node', labels: {}, subject: { roles, traits: {} }, atMs: 0 },
+        { limit: mostHostsOfPage, after },
+        turns(),
+      );
+      JSON.stringify(listHosts.output.parse({ ...page, hosts: page.hosts.map(hostRecordOf) }));
+      await turn();
+      after = page.next;
+      if (after === undefined) return;
+    }
+  };
+  const first = await took(list);
+  const again = await leastOf(3, list);
+  return [
+    { what: 'the first time, CPU', value: first.cpuMs, unit: 'ms' },
+    { what: 'again, CPU', value: again.cpuMs, unit: 'ms', most: 150 },
+    { what: 'longest pause', value: again.pauseMs, unit: 'ms', most: 20 },
+  ];
+}
+
+export async function measureIndex(count: number): Promise<readonly Figure[]> {
+  let hosts = hostsOf(count);
   const indexOf = nodeIndexer();
   indexOf(hosts);
-  const changes = 200;
-  const { ms } = await measured(() => {
+  const changes = 1_000;
+  let round = 0;
+  const { cpuMs } = await leastOf(3, () => {
+    round++;
     for (let n = 0; n < changes; n++) {
-      hosts = hostsView.apply(hosts, recordedAt(count + n + 1, `host-${idOf(n)}`, hostFact(n, '4.6.0')));
+      const event = recordedAt(count + round * changes + n, `host-${idOf(n)}`, hostFact(n, `4.6.${round}`));
+      hosts = hostsView.apply(hosts, event);
       indexOf(hosts);
     }
     return Promise.resolve();
   });
-  row(
-    `${count} nodes folded and in a proxy's index, one of them changes`,
-    `${((ms / changes) * 1000).toFixed(0)} us`,
-  );
+  return [{ what: 'to fold it and to follow it, CPU', value: cpuMs / changes, unit: 'ms', most: 0.1 }];
+}
+
+export async function measureSnapshot(count: number): Promise<readonly Figure[]> {
+  const hosts = hostsOf(count);
   const users = folded(usersView, count / 2, (n) => [
     `user-user${n}`,
     { type: 'user.created', data: { username: `user${n}`, roles: ['admin'], traits: { logins: ['root'] } } },
   ]);
   const viewOf = <S>(state: S, position: Position) => ({ state: () => state, position: () => position });
-  row(
-    `a snapshot of ${count} hosts and ${count / 2} users`,
-    told(
-      await measured(async () => {
-        await encodeViews([storedView(hostsView, viewOf(hosts, 1)), storedView(usersView, viewOf(users, 1))]);
-      }),
-    ),
-  );
+  const { cpuMs, pauseMs } = await leastOf(3, async () => {
+    await encodeViews([storedView(hostsView, viewOf(hosts, 1)), storedView(usersView, viewOf(users, 1))]);
+  });
+  return [
+    { what: 'in all, CPU', value: cpuMs, unit: 'ms' },
+    { what: 'longest pause', value: pauseMs, unit: 'ms', most: 50 },
+  ];
 }
-
-/** Prints the figures of one process. */
-export async function printWideFigures(count: number): Promise<void> {
-  for (const factor of [1, 2, 4]) await hostFigures(count * factor);
-  for (const factor of [1, 2, 4]) await printFirstDecisions(count * factor);
-  for (const factor of [10, 20, 40])
-    await printOpenings(count * factor, async (what, act) => {
-      row(what, told(await measured(act)));
-    });
-  for (const factor of [10, 20, 40]) await printOldAudit(count * factor, true);
-}
-
-if (import.meta.main) await printWideFigures(Number(process.argv[2] ?? 5_000));

@@ -23,6 +23,8 @@ export interface HourOptions {
   readonly nodes: number;
   readonly minutes: number;
   readonly auths: number;
+  /** Whether a label that each node measures has another value in each heartbeat. Default: there is none. */
+  readonly measures?: boolean;
 }
 
 /** What the store holds of the presence partition at a moment. */
@@ -50,9 +52,14 @@ export interface HourFigures {
   /** Nodes that each auth server knows alive in the end. */
   readonly alive: readonly number[];
   readonly realSeconds: number;
+  /** Of this process, with both sides of each heartbeat, after all nodes had joined. */
+  readonly cpuSeconds: number;
+  /** Appended to `state` after all nodes had joined. */
+  readonly stateBytes: number;
 }
 
-interface Simulated {
+/** An auth server with a clock of ours. */
+export interface Simulated {
   readonly log: ClusterLog;
   readonly deps: AuthDeps;
   readonly compaction: Compaction;
@@ -72,7 +79,13 @@ const compactMs = 15 * second;
  * A minute's heartbeats of each node, for many minutes, with the use cases, the log and the store of the real
  * thing; only the clock is ours, and nothing travels over sockets.
  */
-export async function simulateHour({ store, nodes, minutes, auths }: HourOptions): Promise<HourFigures> {
+export async function simulateHour({
+  store,
+  nodes,
+  minutes,
+  auths,
+  measures = false,
+}: HourOptions): Promise<HourFigures> {
   const began = performance.now();
   let now = Date.now();
   const start = now;
@@ -82,12 +95,17 @@ export async function simulateHour({ store, nodes, minutes, auths }: HourOptions
   const driver = await store.driver();
   const sizes: PresenceSize[] = [];
   try {
-    const hosts = Array.from({ length: nodes }, (_, i) => hostNumber(i));
+    const hosts = Array.from({ length: nodes }, (_, i) => hostNumber(i, measures));
+    let beats = 0;
+    const measured = (host: HostRecord): HostRecord =>
+      measures ? { ...host, labels: { ...host.labels, load: String(beats++) } } : host;
     // Each keeps to its server, as a host does while that one answers.
-    const speakers = hosts.map((host, i) => () => beatAt(servers[i % auths] ?? fail(), host));
+    const speakers = hosts.map((host, i) => () => beatAt(servers[i % auths] ?? fail(), measured(host)));
     for (let from = 0; from < nodes; from += 500)
       await Promise.all(speakers.slice(from, from + 500).map((speak) => speak()));
     const before = countedBy(servers);
+    const stateBefore = stateBytesOf(servers);
+    const cpuBefore = process.cpuUsage();
     let heartbeats = 0;
     for (; now < start + minutes * minute; now += second) {
       const elapsed = now - start;
@@ -98,6 +116,7 @@ export async function simulateHour({ store, nodes, minutes, auths }: HourOptions
       if (elapsed % compactMs === 0) await Promise.all(servers.map(({ compaction }) => compaction.run()));
       if (elapsed % (5 * minute) === 0) sizes.push(await sizeOf(driver, elapsed / minute));
     }
+    const cpu = process.cpuUsage(cpuBefore);
     sizes.push(await sizeOf(driver, minutes));
     const head = (await servers[0]?.log.presence.head()) ?? 0;
     await Promise.all(servers.map(({ deps }) => deps.views.presence.reached(head)));
@@ -109,6 +128,8 @@ export async function simulateHour({ store, nodes, minutes, auths }: HourOptions
       sizes,
       alive: servers.map((one) => countAlive(one, hosts)),
       realSeconds: (performance.now() - began) / 1000,
+      cpuSeconds: (cpu.user + cpu.system) / 1e6,
+      stateBytes: stateBytesOf(servers) - stateBefore,
     };
   } finally {
     await driver.close();
@@ -120,7 +141,10 @@ const fail = (): never => {
   throw new Error('there is no auth server');
 };
 
-async function startServer(store: SharedStore, world: World): Promise<Simulated> {
+const stateBytesOf = (servers: readonly Simulated[]): number =>
+  servers.reduce((all, { log }) => all + log.stats().state.bytes, 0);
+
+export async function startServer(store: SharedStore, world: World): Promise<Simulated> {
   const hostId = randomUUID();
   const log = await store.log(hostId);
   const metrics = recordingMetrics();
@@ -150,7 +174,7 @@ async function startServer(store: SharedStore, world: World): Promise<Simulated>
   };
 }
 
-const hostNumber = (n: number): HostRecord => ({
+const hostNumber = (n: number, measures: boolean): HostRecord => ({
   hostId: randomUUID(),
   role: 'Node',
   nodename: `node-${n}`,
@@ -159,6 +183,7 @@ const hostNumber = (n: number): HostRecord => ({
   sshPublicAddress: '',
   labels: { env: 'simulated' },
   version: '4.5.0',
+  ...(measures && { measured: ['load'] }),
 });
 
 function beatAt({ deps }: Simulated, host: HostRecord): Promise<unknown> {
