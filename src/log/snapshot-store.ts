@@ -1,6 +1,7 @@
 import { hash } from 'node:crypto';
 import { isCoded } from '../base/errors.ts';
 import type { LogSink } from '../base/log-sink.ts';
+import { nextTurn } from '../base/turns.ts';
 import type { Authenticity } from './authenticity.ts';
 import type { EncodedView } from './encoded-views.ts';
 import type { ViewSnapshot } from './event-log.ts';
@@ -162,6 +163,8 @@ export class SnapshotStore {
         this.#tell(slot, `the state of ${name} is not what was written`);
         continue;
       }
+      // Other views open at the same moment.
+      await nextTurn();
       return JSON.parse(Buffer.from(bytes).toString()) as ViewSnapshot;
     }
     return undefined;
