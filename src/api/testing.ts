@@ -48,15 +48,21 @@ export function recordingSink(): LogSink & { readonly lines: string[] } {
 }
 
 /** Sums what was added, by name and labels. */
-export function recordingMetrics(): Metrics & { readonly counters: Map<string, number> } {
-  const counters = new Map<string, number>();
+export function recordingMetrics(): Metrics & {
+  readonly counters: Map<string, number>;
+  readonly gauges: Map<string, number>;
+} {
+  const [counters, gauges] = [new Map<string, number>(), new Map<string, number>()];
+  const keyOf = (name: string, labels?: object): string => `${name}${labels ? JSON.stringify(labels) : ''}`;
   return {
-    counters,
+    ...{ counters, gauges },
     add: (name, value, labels) => {
-      const key = `${name}${labels ? JSON.stringify(labels) : ''}`;
+      const key = keyOf(name, labels);
       counters.set(key, (counters.get(key) ?? 0) + value);
     },
-    set: () => undefined,
+    set: (name, value, labels) => {
+      gauges.set(keyOf(name, labels), value);
+    },
     observe: () => undefined,
   };
 }

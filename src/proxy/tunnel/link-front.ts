@@ -4,6 +4,7 @@ import type { Duplex } from 'node:stream';
 import type { Server, TLSSocket } from 'node:tls';
 import { clientOf } from '../../base/client-of.ts';
 import { CodedError, isCoded, messageOf } from '../../base/errors.ts';
+import { boundHandshakes } from '../../base/handshake-gate.ts';
 import { joinStreams } from '../../base/join-streams.ts';
 import type { LogSink } from '../../base/log-sink.ts';
 import { seldom } from '../../base/seldom.ts';
@@ -55,6 +56,7 @@ export class LinkFront {
   readonly leaves: LeafLinks;
   readonly #deps: LinkFrontDeps;
   readonly #tls: Server;
+  readonly #gate: ReturnType<typeof boundHandshakes>;
   /** Every link that was let in, of nodes and of other proxies. */
   readonly #entered = new Map<Link, Entered>();
   readonly #carried = new Set<Promise<void>>();
@@ -74,6 +76,10 @@ export class LinkFront {
     const { identity, views } = deps;
     this.#tls = linkServer(this.#context(), (socket) => {
       this.#enter(socket);
+    });
+    this.#gate = boundHandshakes(this.#tls, {
+      ...{ name: 'proxy_tunnels', metrics: deps.metrics, sink: deps.sink },
+      monotonic: () => deps.world.monotonic(),
     });
     const show = (): void => {
       this.#tls.setSecureContext(secureContextOf(this.#context()));
@@ -123,6 +129,7 @@ export class LinkFront {
     await Promise.race([Promise.all([...this.#entered.keys()].map((link) => link.closed)), over]);
     this.#ticker.stop();
     for (const stop of this.#following) stop();
+    this.#gate.cutWaiting();
     for (const link of this.#entered.keys()) link.close('this proxy is stopping');
     await Promise.all(this.#carried);
   }

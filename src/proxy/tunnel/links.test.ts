@@ -1,8 +1,12 @@
 import { randomUUID } from 'node:crypto';
-import type { Duplex } from 'node:stream';
+import { once } from 'node:events';
+import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
+import { type Duplex, duplexPair } from 'node:stream';
 import { text } from 'node:stream/consumers';
 import { setImmediate as turn } from 'node:timers/promises';
+import { connect as connectTls } from 'node:tls';
 import { afterEach, describe, expect, it } from 'vitest';
+import { linkProtocol } from '../../tunnel/link-tls.ts';
 import { tunnelDialler } from './dial-tunnel.ts';
 import {
   endAll,
@@ -216,5 +220,43 @@ describe('proxies', () => {
       { hostId: elsewhere, why: `at its address answers another proxy, ${real.id}` },
     ]);
     expect(proxy.sink.lines.join('\n')).toContain('another proxy cannot be reached');
+  });
+});
+
+/** What TLS says first, of a client that says no more. */
+async function clientHello(): Promise<Buffer> {
+  const [near, far] = duplexPair();
+  const socket = connectTls({ socket: near, ALPNProtocols: [linkProtocol] }).on('error', () => undefined);
+  const [hello] = (await once(far, 'data')) as [Buffer];
+  socket.destroy();
+  return hello;
+}
+
+describe('strangers who begin a handshake at the end that links come to, and do not go on', () => {
+  it('wait from the sixty-fifth on, and keep no node out', async () => {
+    const cluster = new TestCluster();
+    const proxy = proxyAt(cluster, 1);
+    const listener = createServer(proxy.front.serve).listen(0, '127.0.0.1');
+    await once(listener, 'listening');
+    const { port } = listener.address() as AddressInfo;
+    const hello = await clientHello();
+    const strangers: Socket[] = [];
+    try {
+      for (let n = 0; n < 70; n++)
+        strangers.push(
+          connect(port, '127.0.0.1', () => strangers[n]?.write(hello)).on('error', () => undefined),
+        );
+      const { gauges } = proxy.metrics;
+      await until('some to wait', () => (gauges.get('proxy_tunnels_handshakes_waiting') ?? 0) > 0);
+      cluster.dial = async () => {
+        const socket = connect(port, '127.0.0.1');
+        await once(socket, 'connect');
+        return socket;
+      };
+      await heldAt(nodeAt(cluster, [1]), proxy);
+    } finally {
+      for (const one of strangers) one.destroy();
+      listener.close();
+    }
   });
 });
