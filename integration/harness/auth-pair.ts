@@ -12,6 +12,8 @@ export interface AuthSettings {
   readonly storage?: string;
   /** Further lines of the section `teleport`. */
   readonly teleport?: string;
+  /** Further lines of the section `auth_service`. */
+  readonly auth?: string;
 }
 
 /** One of several auth servers on one store, run by the real command lines. */
@@ -36,7 +38,7 @@ export class AuthServer {
   }
 
   configure(settings: AuthSettings = {}): void {
-    const { secondFactor = 'off', clusterName = 'example', teleport = '' } = settings;
+    const { secondFactor = 'off', clusterName = 'example', teleport = '', auth = '' } = settings;
     const storage = settings.storage ?? `key_file: ${join(this.#dir, 'keyring')}`;
     writeFileSync(
       this.config,
@@ -49,6 +51,7 @@ auth_service:
   listen_addr: ${this.address}
   cluster_name: ${clusterName}
   authentication: {second_factor: "${secondFactor}"}
+${auth}
 ssh_service: {enabled: no}
 proxy_service: {enabled: no}
 `,
