@@ -33,6 +33,9 @@ const shared = ['domain', 'views', 'pki', 'transfer', 'cli', 'base', 'log', 'aut
   (room) => `src/${room}/**/*.test.ts`,
 );
 
+/** Node itself loads the modules: that costs a quarter less CPU than the test runner's own way. */
+const asNode = { viteModuleRunner: false };
+
 /** They run one at a time when all others are done: what they measure, or assert of the whole machine, others would spoil. */
 const alone = ['cluster/presence-scale', 'cluster/rotation-scale', 'cluster/failover', 'log/audit-index'].map(
   (name) => `integration/${name}.test.ts`,
@@ -97,6 +100,7 @@ export default defineConfig({
         test: {
           ...common,
           name: 'integration',
+          experimental: asNode,
           include: ['integration/**/*.test.ts'],
           exclude: [...alone, ...onlyInSoak],
           maxWorkers: Number(process.env['TEST_WORKERS'] ?? 2 * cores),
@@ -107,6 +111,7 @@ export default defineConfig({
         test: {
           ...common,
           name: 'integration-alone',
+          experimental: asNode,
           include: alone.filter((file) => !onlyMeasured.includes(file)),
           fileParallelism: false,
           sequence: { groupOrder: 4 },
