@@ -20,7 +20,7 @@ export npm_config_update_notifier := false
 NPM := $(TOOLS)/npm
 SOURCES := $(shell find src backends -name '*.ts' -not -name '*.test.ts' 2>/dev/null) package.json
 
-.PHONY: all run build lint test unit coverage integration check bench bench-scale install install-systemd clean walls soak types format release mutants
+.PHONY: all run build lint test unit coverage integration check bench bench-scale bench-presence install install-systemd clean walls soak types format release mutants
 all: build
 
 # The runtime: the machine's own when it is Node 24, else the one that npm carries. Nothing is compiled against it.
@@ -82,6 +82,10 @@ install-systemd: install
 # ROWS="decisions opening": only these rows of the table.
 bench-scale: build
 	$(TOOLS)/node/bin/node --disable-warning=ExperimentalWarning integration/bench/scale.ts $(ROWS)
+
+# Ten thousand nodes at two auth servers, and a rotation, on each store: about a quarter of an hour each.
+bench-presence: build
+	$(TOOLS)/node/bin/node --disable-warning=ExperimentalWarning integration/bench/presence.ts
 
 # Long loops: 100 reloads under load, and the like.
 soak: build

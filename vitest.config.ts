@@ -43,7 +43,7 @@ const alone = ['cluster/presence-scale', 'cluster/rotation-scale', 'cluster/fail
 
 /**
  * What it measures says something on a machine that does nothing else: by `SWARM_NODES=… make integration`,
- * and in `make bench-scale`.
+ * and in `make bench-presence`.
  */
 const onlyMeasured =
   process.env['SWARM_NODES'] === undefined ? ['integration/cluster/rotation-scale.test.ts'] : [];

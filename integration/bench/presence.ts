@@ -1,5 +1,5 @@
 /*
- * Many nodes at two auth servers: `make bench-scale`, or with arguments: nodes, minutes, names of stores.
+ * Many nodes at two auth servers: `make bench-presence`, or with arguments: nodes, minutes, names of stores.
  * Prints what heartbeats cost the store, what they cost the auth servers, and what a person notices of it.
  */
 import { mkdtempSync, rmSync } from 'node:fs';

@@ -11,7 +11,7 @@ import type { LightNode } from '../simulator/light-node.ts';
 import { startLightProxy } from '../simulator/light-proxy.ts';
 import { forkSwarm, type RemoteSwarm } from '../simulator/remote-swarm.ts';
 
-/* `make bench-scale` measures the same with ten thousand. */
+/* `make bench-presence` measures the same with ten thousand. */
 const count = Number(process.env['SWARM_NODES'] ?? 300);
 
 /**

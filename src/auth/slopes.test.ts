@@ -19,7 +19,7 @@ import { createToken } from './token/create-token.ts';
 import { addUser, adminCall, callOf, newKeyLine, openTestAuth, type TestAuth } from './testing.ts';
 
 /*
- * What age costs, in counts and without a clock: the short form of the first part of `make bench-scale`. Each
+ * What age costs, in counts and without a clock: the short form of `make bench-scale`. Each
  * figure is taken at n, 2n and 4n.
  */
 const sizes = [100, 200, 400];
