@@ -16,7 +16,7 @@ import type { ClusterLog } from '../../src/log/event-log.ts';
 import type { StreamName } from '../../src/log/event.ts';
 import { sharedTestKeyring } from '../../src/log/keyring.ts';
 import { openLog } from '../../src/log/open-log.ts';
-import { termsFolder } from '../../src/log/term-chapters.ts';
+import { termsFolder } from '../../src/log/terms-folder.ts';
 import type { z } from 'zod';
 import { type Figure, took } from './bars.ts';
 

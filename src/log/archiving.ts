@@ -12,10 +12,9 @@ import {
   type Archived,
   chainAt,
 } from './segment-record.ts';
-import { mostKeptMs } from './archive-times.ts';
+import { type ArchiveTimes, mostKeptMs } from './archive-times.ts';
 import type { Authenticity } from './authenticity.ts';
 import type { Batch } from './batch.ts';
-import type { ArchiveTimes } from './event-log.ts';
 import type { Cause, Partition } from './event.ts';
 import type { SegmentHeader } from './segment-format.ts';
 import { lastTime, type Limit, Overtaken, requireAbove, writeSegment } from './segment-put.ts';

@@ -1,3 +1,4 @@
+import type { ArchiveTimes } from './archive-times.ts';
 import type { Deadline } from '../base/deadline.ts';
 import type { Observable } from 'rxjs';
 import type { Instant } from '../base/time.ts';
@@ -256,14 +257,6 @@ export interface SnapshotContents {
   readonly takenAt: Instant | undefined;
   /** Why it is not used. */
   readonly fault: string | undefined;
-}
-
-/** How long what is archived stays where. */
-export interface ArchiveTimes {
-  /** In the store. Milliseconds. */
-  readonly keptMs: number;
-  /** In the archive, from when it happened; undefined: for ever. */
-  readonly retentionMs: number | undefined;
 }
 
 /** Where a partition goes when the store need not hold it any more. */

@@ -9,7 +9,7 @@ import { memoryDriver, memoryStore } from './memory-driver.ts';
 import { openLog } from './open-log.ts';
 import type { SlotDriver } from './slot-driver.ts';
 import { eventsInPart } from './term-chapter.ts';
-import { termsFolder } from './term-chapters.ts';
+import { termsFolder } from './terms-folder.ts';
 
 const world = fakeWorld();
 const setUp = async () => {

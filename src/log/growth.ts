@@ -2,10 +2,9 @@ import { isCoded } from '../base/errors.ts';
 import { hour, type Instant, minute, msBetween, plusMs } from '../base/time.ts';
 import { type Batch, decodeBatch } from './batch.ts';
 import type { Partition } from './event.ts';
-import { mostKeptMs } from './archive-times.ts';
-import type { ArchiveTimes } from './event-log.ts';
+import { type ArchiveTimes, mostKeptMs } from './archive-times.ts';
 import type { Room, SlotDriver, StoredSlot } from './slot-driver.ts';
-import { indexBytesPerEvent } from './term-chapters.ts';
+import { indexBytesPerEvent } from './terms-folder.ts';
 
 /** What was appended to a partition within a window, by the times and sizes on the log itself. */
 export interface Growth {

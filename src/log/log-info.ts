@@ -1,8 +1,8 @@
+import type { ArchiveTimes } from './archive-times.ts';
 import type { Instant } from '../base/time.ts';
 import { isCoded } from '../base/errors.ts';
 import type {
   ArchiveReport,
-  ArchiveTimes,
   ClusterLog,
   EventLog,
   LogArchive,

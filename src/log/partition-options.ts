@@ -1,7 +1,7 @@
 import type { LogSink } from '../base/log-sink.ts';
 import type { ObjectStore } from '../base/object-store.ts';
 import type { World } from '../base/world.ts';
-import type { ArchiveTimes } from './event-log.ts';
+import type { ArchiveTimes } from './archive-times.ts';
 import type { ArchiveRecords } from './segment-record.ts';
 import type { Segments } from './segments.ts';
 import type { Authenticity } from './authenticity.ts';

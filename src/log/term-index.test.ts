@@ -9,7 +9,7 @@ import { memoryKeyring } from './keyring.ts';
 import { copyOfStore, memoryDriver, type MemoryStore, memoryStore, putBackStore } from './memory-driver.ts';
 import { openLog } from './open-log.ts';
 import { chapterBytes, eventsInChapter, eventsInPart, filterOf, readChapter } from './term-chapter.ts';
-import { termsFolder } from './term-chapters.ts';
+import { termsFolder } from './terms-folder.ts';
 import type { Part, Terms } from './terms.ts';
 
 const cause = { at: '2026-01-01T00:00:00.000Z', actor: 'admin', requestId: 'r' };
