@@ -67,9 +67,10 @@ export async function acceptLink(
 export async function createFirstUser(
   cluster: PeopleCluster,
   name: string,
-  options: { logins: readonly string[] },
+  options: { logins: readonly string[]; roles?: string },
 ): Promise<string> {
-  const added = await cluster.tctl('users', 'add', name, options.logins.join(','));
+  const roles = options.roles === undefined ? [] : [`--roles=${options.roles}`];
+  const added = await cluster.tctl('users', 'add', name, options.logins.join(','), ...roles);
   if (added.code !== 0) throw new Error(added.stderr);
   const otpUrl = await acceptLink(cluster, linkIn(added.stdout));
   await logIn(cluster, name, otpUrl);

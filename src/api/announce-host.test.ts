@@ -181,3 +181,35 @@ describe('what keeps a host from renewing its certificates', () => {
     expect(await sentOf('x'.repeat(199) + '\u{1f600}')).toBe(`${'x'.repeat(199)}\ufffd`);
   });
 });
+
+describe('the sessions of a node', () => {
+  const one = {
+    ...{ sid: '00000000-0000-4000-8000-000000000001', user: 'alice', login: 'root', from: '10.0.0.1' },
+    startedAt: '2026-01-01T00:00:00.000Z',
+  };
+  it('are told when they have changed, and again after ten heartbeats; that there are none, twice', async () => {
+    let known: readonly (typeof one)[] = [one];
+    const { announcement, reports } = announced({ sessions: () => ({ known: [...known] }) });
+    await announcement.first;
+    const beats = async (count: number): Promise<void> => {
+      for (let n = 0; n < count; n++) {
+        const before = reports.length;
+        await vi.waitFor(() => {
+          announcement.renew();
+          expect(reports.length).toBeGreaterThan(before);
+        });
+      }
+    };
+    const told = () =>
+      reports.flatMap(({ sessions }, at) => (sessions === undefined ? [] : [[at, sessions]]));
+    await beats(24);
+    const [first, second, third] = told();
+    expect(first).toEqual([0, { known: [one] }]);
+    expect([second?.[0], third?.[0]]).toEqual([11, 22]);
+    known = [];
+    await beats(40);
+    await announcement.stop();
+    const none = told().filter(([, sessions]) => (sessions as { known: unknown[] }).known.length === 0);
+    expect(none).toHaveLength(2);
+  });
+});

@@ -5,6 +5,7 @@ import type { LogSink } from '../base/log-sink.ts';
 import { type Instant, minute, second } from '../base/time.ts';
 import { factsLevel } from '../domain/critical.ts';
 import { type HostInfo, hostRecordOf } from '../domain/host-info.ts';
+import type { LiveSessions } from '../domain/live-sessions.ts';
 import { leavesHeld } from '../domain/presence.ts';
 import { startTimer, stopTimer, type Timer } from '../base/timers.ts';
 import { type Adopted, adoptedField, sameAdopted } from '../domain/rotation-mark.ts';
@@ -69,6 +70,8 @@ export function announceHost(options: {
   readonly proxies?: (() => readonly string[]) | undefined;
   /** Proxies: the clusters that hang on it. */
   readonly leaves?: () => readonly string[];
+  /** Nodes: the sessions that run there. Told when they have changed, and now and then again. */
+  readonly sessions?: () => LiveSessions;
   /** Called with the time over which the machines of the cluster spread what all of them do at once. */
   readonly onSpread?: (ms: number) => void;
   /** In [0, 1). */
@@ -98,12 +101,14 @@ export function announceHost(options: {
   let spreadMs = 0;
   let adopting: Timer | undefined;
 
-  const report = (marks: Adopted) => ({
+  const sessions = sessionsToTell(options.sessions);
+  const report = (marks: Adopted, running: LiveSessions | undefined) => ({
     host: { ...hostRecordOf(host()), understands: factsLevel },
     ...{ ttlSeconds, sentAt: now() },
     ...adoptedField(marks),
     ...(options.proxies && { proxies: [...options.proxies()] }),
     ...leavesField(options.leaves?.() ?? []),
+    ...(running !== undefined && { sessions: running }),
   });
 
   let failures = 0;
@@ -113,11 +118,13 @@ export function announceHost(options: {
   const once = async (): Promise<number> => {
     try {
       const marks = adopted();
+      const running = sessions.due();
       const { changeAfterMs, notice, ...heard } = await auth.call(heartbeat, {
-        ...report(marks),
+        ...report(marks, running),
         ...troubleField(options.renewalTrouble?.()),
       });
       reported = marks;
+      sessions.told(running);
       spreadMs = heard.spreadMs ?? 0;
       onSpread?.(spreadMs);
       if (trouble !== undefined) sink.debug('auth has taken the announcement of this host');
@@ -144,7 +151,7 @@ export function announceHost(options: {
   const sayFarewell = async (): Promise<void> => {
     const told = auth
       .call(heartbeat, {
-        ...report(adopted()),
+        ...report(adopted(), undefined),
         leaving: true,
         ...(options.leavesOnStop === true && { forGood: true }),
       })
@@ -179,6 +186,36 @@ export function announceHost(options: {
       stop.abort();
       await running;
       if (farewell !== undefined) await sayFarewell();
+    },
+  };
+}
+
+/** An auth server that ended before it stored what it was told: so many heartbeats later it is told again. */
+const toldAgainAfter = 10;
+
+/** What of the sessions a heartbeat has to tell. */
+function sessionsToTell(running: (() => LiveSessions) | undefined): {
+  /** Undefined: they are as auth knows them. */
+  due(): LiveSessions | undefined;
+  /** Auth has taken what `due` returned. */
+  told(sessions: LiveSessions | undefined): void;
+} {
+  let known: string | undefined;
+  let heartbeats = 0;
+  /** How often it was told that there are none, one after the other. */
+  let timesNone = 0;
+  return {
+    due: () => {
+      const now = running?.();
+      const isKnown = JSON.stringify(now) === known;
+      return isKnown && (heartbeats < toldAgainAfter || timesNone > 1) ? undefined : now;
+    },
+    told: (sessions) => {
+      heartbeats++;
+      if (sessions === undefined) return;
+      known = JSON.stringify(sessions);
+      heartbeats = 0;
+      timesNone = sessions.known.length === 0 ? timesNone + 1 : 0;
     },
   };
 }

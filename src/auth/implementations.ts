@@ -51,6 +51,7 @@ import { updateResource } from './resource/update-resource.ts';
 import { establishTrust } from './trust/establish-trust.ts';
 import { followTrust } from './trust/follow-trust.ts';
 import { leafAuthorities } from './trust/leaf-authorities.ts';
+import { listSessions } from './session/list-sessions.ts';
 import { createToken } from './token/create-token.ts';
 import { deleteToken } from './token/delete-token.ts';
 import { listTokens } from './token/list-tokens.ts';
@@ -78,6 +79,7 @@ export const useCases: readonly Bound[] = [
   ...[createToken, listTokens, deleteToken],
   ...[establishTrust, followTrust, leafAuthorities],
   ...[joinHost, renewHost, heartbeat, listHosts, removeHost],
+  ...[listSessions],
   ...[createLock, listLocks, deleteLock],
   ...[listResources, readResource, readResourceHistory, exportResources],
   ...[createResource, updateResource, deleteResource],

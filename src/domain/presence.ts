@@ -3,6 +3,7 @@ import { hour, instant } from '../base/time.ts';
 import type { Decider } from '../log/decider.ts';
 import { systemRole } from './host-info.ts';
 import { utf8Bytes } from './label-limits.ts';
+import { liveSessions } from './live-sessions.ts';
 import { sentAdopted } from './rotation-mark.ts';
 import { writerReads } from './writer-reads.ts';
 
@@ -39,6 +40,8 @@ export const renewal = z.object({
   proxies: z.array(z.string()).max(64).optional().catch(undefined),
   /** Proxies: the clusters that hang on it, by name; absent where none does. */
   leaves: leavesHeld.optional().catch(undefined),
+  /** Nodes: the sessions with a terminal that run there now; absent where they are as they were told last. */
+  sessions: liveSessions.optional().catch(undefined),
 });
 export type Renewal = z.infer<typeof renewal>;
 
@@ -64,7 +67,7 @@ export interface RenewHosts {
 
 /**
  * An event may have 64 KB. One renewal has 120 B, its marks of adoption, its trouble, its proxies, its leaves
- * and its label values; escaped, those take at most twice the limit of all labels (16 KB).
+ * or its sessions, and its label values; escaped, those take at most twice the limit of all labels (16 KB).
  */
 const maxFactBytes = 48 * 1024;
 const renewalBytes = 120;
@@ -79,7 +82,7 @@ export const presence: Decider<null, RenewHosts, PresenceFact> = {
     const facts: Renewal[][] = [];
     let left = 0;
     for (const one of hosts) {
-      const parts = [one.labels, one.adopted, one.trouble, one.proxies, one.leaves];
+      const parts = [one.labels, one.adopted, one.trouble, one.proxies, one.leaves, one.sessions];
       const bytes = parts.reduce((sum, part) => sum + bytesOf(part), renewalBytes);
       if (bytes > left) {
         facts.push([]);

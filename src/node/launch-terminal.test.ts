@@ -87,6 +87,8 @@ async function launched({ context: more = {}, options = {} }: Wish = {}) {
     ...{ connection: {}, left: new AbortController().signal, starter: {} },
     agent: { lend: () => Promise.resolve('/tmp/agent') },
     onActivity: () => (active += 1),
+    idleMs: () => 0,
+    liveSessions: { begin: () => () => undefined },
     ...more,
   } as unknown as SessionContext;
   const answers = { accept: () => undefined, reject: () => undefined };

@@ -61,6 +61,8 @@ async function launched({ command = 'true', subsystem, context: more = {}, optio
     },
     agent: { lend: () => Promise.resolve('/tmp/agent') },
     onActivity: () => (active += 1),
+    idleMs: () => 0,
+    liveSessions: { begin: () => () => undefined },
     ...more,
   } as unknown as SessionContext;
   const answers = { accept: () => undefined, reject: () => undefined };

@@ -27,4 +27,6 @@ export interface NodeConfig {
   readonly programPath: readonly string[];
   /** Use our own programs for files even where OpenSSH's are installed. */
   readonly ownFilePrograms?: boolean;
+  /** Where the processes of this node tell each other of their sessions; undefined: they do not. */
+  readonly liveSessions?: string;
 }

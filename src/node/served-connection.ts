@@ -210,6 +210,7 @@ export class ServedConnection {
         mayLendAgent: () => this.#mayLendAgent(),
         agent: this.#agent,
         onActivity: this.#touch,
+        idleMs: () => performance.now() - this.#lastActivity,
       },
       open,
     );

@@ -24,8 +24,10 @@ import { findFilePrograms } from './file-programs.ts';
 import { NodeAudit } from './node-audit.ts';
 import { diskTrouble, nodeCondition } from './node-condition.ts';
 import type { NodeDeps } from './node-deps.ts';
+import type { LiveSessionList } from './live-sessions.ts';
 import { nodeServer } from './node-server.ts';
 import { type NodeViews, openNodeViews, webProxyAddress } from './node-views.ts';
+import { openLiveSessions } from './open-live-sessions.ts';
 import { paced } from './paced.ts';
 import { RefusedLogins } from './refused-logins.ts';
 import type { ServedConnection } from './served-connection.ts';
@@ -79,6 +81,7 @@ class Node {
     measuredToldEveryMs,
     () => this.#deps.world.monotonic(),
   );
+  readonly #live: LiveSessionList;
   #bound: HostPort;
   #finish: () => void = () => undefined;
 
@@ -90,6 +93,9 @@ class Node {
     this.#bound = config.listenAddress;
     this.#audit = new NodeAudit({ outbox, world, sink, hostId, nodename, address: () => this.#address() });
     this.#refused = new RefusedLogins(this.#audit, world, sink);
+    this.#live = openLiveSessions({ config, world, sink }, () => {
+      this.#telling.ask();
+    });
   }
 
   async start(stopping: AbortSignal | undefined): Promise<Running> {
@@ -121,6 +127,7 @@ class Node {
       adopted: () => this.#deps.adopted(this.#views.authorities.state()),
       renewalTrouble: this.#deps.renewalTrouble,
       proxies: agents && (() => agents.held()),
+      sessions: () => this.#live.report(),
       onSpread: this.#deps.onSpread,
       random: () => randomFraction(world),
       now: () => world.now(),
@@ -174,6 +181,7 @@ class Node {
     await this.#labels?.stop();
     this.#telling.stop();
     await this.#announcement?.stop(succession === 'none' ? 'farewell' : undefined);
+    this.#live.close();
     this.#unsubscribe();
     await this.#refused.close();
     await this.#audit.settled();
@@ -230,6 +238,7 @@ class Node {
       diskTrouble: () => diskTrouble(this.#deps.outbox),
       labels: () => this.#currentLabels(),
       lookUpName: this.#deps.lookUpName,
+      liveSessions: this.#live,
       stop: this.#ending.signal,
     };
   }

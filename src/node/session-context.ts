@@ -9,6 +9,7 @@ import type { Accounts } from '../machine/passwd.ts';
 import type { ProgramStarter } from '../machine/program-starter.ts';
 import type { ConnectionAgent } from './agent-socket.ts';
 import type { FilePrograms } from './file-programs.ts';
+import type { LiveSessionList } from './live-sessions.ts';
 import type { AuditSubject, NodeAudit } from './node-audit.ts';
 
 /** Shared by all sessions of a node. */
@@ -32,6 +33,7 @@ export interface NodeContext {
   readonly diskTrouble: () => string | undefined;
   readonly labels: () => Readonly<Record<string, string>>;
   readonly lookUpName: LookUpName;
+  readonly liveSessions: Pick<LiveSessionList, 'begin'>;
   /** Aborted when the node ends at once: open streams are cut then. */
   readonly stop: AbortSignal;
 }
@@ -55,4 +57,6 @@ export interface SessionContext extends NodeContext {
   readonly agent: Pick<ConnectionAgent, 'lend'>;
   /** A byte went either way. */
   readonly onActivity: () => void;
+  /** For how long none did, on the whole connection. */
+  readonly idleMs: () => number;
 }

@@ -70,6 +70,7 @@ async function begun({
       nameSession: () => ({ id: world.uuid() }),
       ...{ world, sink, audit, subject: testSubject, libc: { status: 'loaded' }, labels: () => ({}) },
       ...{ acceptsVariable: () => true, mayLendAgent: () => true, connection: { permits: { pty: true } } },
+      ...{ idleMs: () => 0, liveSessions: { begin: () => () => undefined } },
     } as unknown as SessionContext,
     {
       accept: (onRequest: typeof answer) => {

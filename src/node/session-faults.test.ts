@@ -168,6 +168,8 @@ async function session(left = new AbortController().signal): Promise<Seen> {
       },
     },
     onActivity: () => undefined,
+    idleMs: () => 0,
+    liveSessions: { begin: () => () => undefined },
   } as unknown as SessionContext;
   let ask: (request: SessionRequest) => void = () => undefined;
   const one = new Session(context, {

@@ -188,7 +188,9 @@ export class Session {
         started: isCoded(e, 'unavailable'),
       };
     }
+    let over: (() => void) | undefined;
     try {
+      if (this.#terminal !== undefined) over = this.#list();
       this.#launched = await launch(this.#context, {
         plan,
         audit: this.#audit,
@@ -207,7 +209,19 @@ export class Session {
         outcome: failed(isCoded(e) ? e.message : `Failed to launch: ${this.#bug(e)}.`),
         started: true,
       };
+    } finally {
+      over?.();
     }
+  }
+
+  /** While it runs it is in the lists of the cluster. */
+  #list(): () => void {
+    const { subject, idleMs, liveSessions, world } = this.#context;
+    const { username: user, login, peer } = subject;
+    const from = peer.remoteAddress.host;
+    return liveSessions.begin({
+      ...{ sid: this.sessionId, user, login, from, startedAt: world.now(), idleMs },
+    });
   }
 
   #bug(e: unknown): string {

@@ -1,3 +1,4 @@
+import { join } from 'node:path';
 import { formatHostPort, type Service } from '../base/service.ts';
 import { advertisedHost } from './identity/advertise.ts';
 import type { StandingOf } from './identity/host-standing.ts';
@@ -38,6 +39,7 @@ export async function buildNode(parts: Parts, standingOf: StandingOf): Promise<S
       admitLockedAccounts: configuration.file.ssh_service.admit_locked_accounts,
       sshAlgorithms: configuration.sshAlgorithms,
       programPath: [...parts.programPath],
+      liveSessions: join(configuration.dataDir, 'sessions'),
     },
   });
 }

@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { hour, minute, plusMs, second } from '../base/time.ts';
+import type { LiveSessions } from '../domain/live-sessions.ts';
 import type { PresenceFact } from '../domain/presence.ts';
 import type { Adopted } from '../domain/rotation-mark.ts';
 import { aliveUntil, hostNow, presenceOf, type PresenceState, presenceViewBy, seenOf } from './presence.ts';
@@ -44,6 +45,7 @@ class Reader {
       adopted?: Adopted;
       proxies?: string[];
       leaves?: string[];
+      sessions?: LiveSessions;
     } = {},
   ): void {
     const seenAt = plusMs(at, this.ms + skewMs);
@@ -236,5 +238,30 @@ describe('the clusters that hang on a proxy', () => {
     const before = seenOf(reader.state, hostOf(1))?.leavesBefore ?? {};
     expect(Object.keys(before)).toHaveLength(256);
     expect([Object.hasOwn(before, 'leaf42'), Object.hasOwn(before, 'leaf43')]).toEqual([false, true]);
+  });
+});
+
+describe('the sessions of a host', () => {
+  const sessions = (n: number): LiveSessions => ({
+    known: [
+      {
+        ...{ sid: `00000000-0000-4000-8000-00000000000${n}`, user: 'alice', login: 'root', from: '10.0.0.1' },
+        startedAt: at,
+      },
+    ],
+  });
+
+  it('are those that it told of last, also of a reader that begins with a snapshot', () => {
+    const reader = new Reader();
+    reader.hear([1], { sessions: sessions(1) });
+    reader.hear([1]);
+    expect(seenOf(reader.state, hostOf(1))?.sessions).toEqual(sessions(1));
+    reader.hear([1], { sessions: sessions(2) });
+    const next = new Reader(0, reader.projection.encode(reader.state));
+    expect(seenOf(next.state, hostOf(1))?.sessions).toEqual(sessions(2));
+    next.hear([1]);
+    expect(seenOf(next.state, hostOf(1))?.sessions).toEqual(sessions(2));
+    next.hear([1], { sessions: { known: [] } });
+    expect(seenOf(next.state, hostOf(1))?.sessions).toEqual({ known: [] });
   });
 });

@@ -1,5 +1,6 @@
 import { hour, type Instant, minute, msBetween, plusMs, second } from '../base/time.ts';
 import type { HostInfo, SystemRole } from '../domain/host-info.ts';
+import type { LiveSessions } from '../domain/live-sessions.ts';
 import { type Labels, labelsNow } from '../domain/measured-labels.ts';
 import { presenceFact } from '../domain/presence.ts';
 import type { Adopted } from '../domain/rotation-mark.ts';
@@ -31,6 +32,8 @@ export interface Seen {
   readonly leaves?: readonly string[];
   /** Clusters that hung on it before, with its last report of them, by the clock of `lastSeenAt`. */
   readonly leavesBefore?: Readonly<Record<string, Instant>>;
+  /** Those that ran on it when it told of them last; undefined before it did. */
+  readonly sessions?: LiveSessions;
 }
 
 /** By `<hostId>/<role>`. */
@@ -62,7 +65,7 @@ const settledMs = hour;
 
 type Reported = Pick<
   Seen,
-  'labels' | 'adopted' | 'leaving' | 'trouble' | 'proxies' | 'leaves' | 'leavesBefore'
+  'labels' | 'adopted' | 'leaving' | 'trouble' | 'proxies' | 'leaves' | 'leavesBefore' | 'sessions'
 >;
 
 /** In the form of a snapshot, as earlier releases also wrote it. */
@@ -97,9 +100,14 @@ export function presenceViewBy({ monotonic, now }: ReaderClock): Projection<Pres
       let seen: Table<Seen> = state;
       for (const { hostId, role, seenAt, ttlSeconds, ...said } of fact.data.hosts) {
         const key = keyOf(hostId, role);
+        const before = getIn(seen, key);
         seen = setIn(seen, key, {
           ...{ lastSeenAt: seenAt, ttlMs: ttlSeconds * second, heardMs },
-          ...reported({ ...said, leavesBefore: leavesBefore(getIn(seen, key), said.leaves) }),
+          ...reported({
+            ...said,
+            leavesBefore: leavesBefore(before, said.leaves),
+            sessions: said.sessions ?? before?.sessions,
+          }),
         });
       }
       const isRemembered = (one: Seen): boolean => heardMs - one.heardMs <= one.ttlMs + rememberedMs;
@@ -146,6 +154,7 @@ const reported = ({
   proxies,
   leaves,
   leavesBefore: before,
+  sessions,
 }: {
   readonly labels?: Labels | undefined;
   readonly adopted?: Adopted | undefined;
@@ -154,6 +163,7 @@ const reported = ({
   readonly proxies?: readonly string[] | undefined;
   readonly leaves?: readonly string[] | undefined;
   readonly leavesBefore?: Readonly<Record<string, Instant>> | undefined;
+  readonly sessions?: LiveSessions | undefined;
 }): Reported => ({
   ...(labels !== undefined && { labels }),
   ...(adopted !== undefined && { adopted }),
@@ -162,6 +172,7 @@ const reported = ({
   ...(proxies !== undefined && { proxies }),
   ...(leaves !== undefined && { leaves }),
   ...(before !== undefined && { leavesBefore: before }),
+  ...(sessions !== undefined && { sessions }),
 });
 
 /** This many clusters that have gone are remembered of a proxy. */

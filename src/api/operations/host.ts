@@ -4,6 +4,7 @@ import { instant } from '../../base/time.ts';
 import { announcedHost, hostRecord } from '../../domain/host-info.ts';
 import { hostId, labelKey } from '../../domain/host-text.ts';
 import { joinRole } from '../../domain/join-token.ts';
+import { liveSessions } from '../../domain/live-sessions.ts';
 import { leavesHeld } from '../../domain/presence.ts';
 import { sentAdopted } from '../../domain/rotation-mark.ts';
 import { kindsOfHosts } from '../../domain/rule-subjects.ts';
@@ -80,6 +81,8 @@ export const heartbeat = operation({
     proxies: z.array(hostId).max(64).optional(),
     /** Proxies: the clusters that hang on it, by name. */
     leaves: leavesHeld.optional(),
+    /** Nodes: the sessions with a terminal that run there; left out where they are as they were told last. */
+    sessions: liveSessions.optional(),
   }),
   output: z.object({
     /**

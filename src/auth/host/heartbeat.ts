@@ -37,7 +37,7 @@ type Output = z.input<typeof row.output>;
  *   than a host may have, `unavailable` while the clock of this server cannot be trusted.
  */
 export const heartbeat = implementing(row, async (deps, call, { host: record, ttlSeconds, ...said }) => {
-  const { sentAt, adopted, leaving, trouble, proxies, leaves } = said;
+  const { sentAt, adopted, leaving, trouble, proxies, leaves, sessions } = said;
   const host = hostInfoOf(record);
   const { caller } = call;
   if (caller.kind !== 'host' || caller.hostId !== host.hostId || caller.role !== host.role)
@@ -58,7 +58,7 @@ export const heartbeat = implementing(row, async (deps, call, { host: record, tt
   const answer = { ...putOff, ...spreadFor(deps) };
   const isAwaited = somebodyWaitsFor(deps, host, { adopted, leaving, proxies, leaves });
   deps.presence.renew(host, ttlSeconds, {
-    ...{ labels: measuredLabels(host), adopted, leaving, trouble, proxies, leaves },
+    ...{ labels: measuredLabels(host), adopted, leaving, trouble, proxies, leaves, sessions },
   });
   if (!isAwaited) return answer;
   const position = await deps.presence.soon();

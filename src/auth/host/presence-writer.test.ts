@@ -173,3 +173,29 @@ describe('a store that takes no heartbeats', () => {
     ]);
   });
 });
+
+describe('sessions that a host tells of', () => {
+  const sessions = { known: [] };
+  const stored = async (): Promise<readonly unknown[]> => {
+    await writer.flush();
+    const events = await eventsOf(log, 'presence');
+    return events.flatMap(({ fact }) => presenceFact.parse(fact).data.hosts.map((one) => one.sessions));
+  };
+  it('are not lost where its next heartbeat, without them, is stored in their place', async () => {
+    writer.renew(host(1), 600, { sessions });
+    writer.renew(host(1), 600);
+    expect(await stored()).toEqual([sessions]);
+  });
+  it('are stored with the next one where the store refuses the first', async () => {
+    let refused = 0;
+    refuse = () => {
+      if (refused++ === 0) {
+        writer.renew(host(1), 600);
+        throw new CodedError('unavailable', 'away');
+      }
+    };
+    writer.renew(host(1), 600, { sessions });
+    await expect(writer.flush()).rejects.toMatchObject({ code: 'unavailable' });
+    expect(await stored()).toEqual([sessions]);
+  });
+});

@@ -5,6 +5,7 @@ import { second } from '../../base/time.ts';
 import { startTicker, stopTimer } from '../../base/timers.ts';
 import type { World } from '../../base/world.ts';
 import type { SystemRole } from '../../domain/host-info.ts';
+import type { LiveSessions } from '../../domain/live-sessions.ts';
 import type { Labels } from '../../domain/measured-labels.ts';
 import { appendsOf, presence, type PresenceFact, type Renewal } from '../../domain/presence.ts';
 import { type Adopted, adoptedField } from '../../domain/rotation-mark.ts';
@@ -25,6 +26,8 @@ export interface Reported {
   readonly proxies?: readonly string[] | undefined;
   /** The clusters that hang on it, by name. */
   readonly leaves?: readonly string[] | undefined;
+  /** The sessions with a terminal that run there; undefined: as it told last. */
+  readonly sessions?: LiveSessions | undefined;
 }
 
 /** Turns the heartbeats of many hosts into one fact every few seconds. */
@@ -111,7 +114,10 @@ export function presenceWriter(options: PresenceOptions): PresenceWriter {
       return told;
     } catch (e) {
       // What could not be stored waits again. A later heartbeat of the same host replaces it.
-      waiting = new Map([...mine, ...waiting]);
+      for (const [key, one] of mine) {
+        const newer = waiting.get(key);
+        waiting.set(key, newer === undefined ? one : withSessionsOf(one, newer));
+      }
       throw e;
     }
   };
@@ -155,7 +161,7 @@ export function presenceWriter(options: PresenceOptions): PresenceWriter {
     renew: (
       { hostId: whose, role },
       ttlSeconds,
-      { labels, adopted, leaving, trouble, proxies, leaves } = {},
+      { labels, adopted, leaving, trouble, proxies, leaves, sessions } = {},
     ) => {
       const renewal = {
         ...{ hostId: whose, role, seenAt: world.now(), ttlSeconds },
@@ -165,8 +171,12 @@ export function presenceWriter(options: PresenceOptions): PresenceWriter {
         ...(trouble !== undefined && { trouble }),
         ...(proxies !== undefined && { proxies: [...proxies] }),
         ...(leaves !== undefined && { leaves: [...leaves] }),
+        ...(sessions !== undefined && { sessions }),
       };
-      waiting.set(keyOf(renewal), { renewal, heardMs: ageing() });
+      const key = keyOf(renewal);
+      const one = { renewal, heardMs: ageing() };
+      const before = waiting.get(key);
+      waiting.set(key, before === undefined ? one : withSessionsOf(before, one));
     },
     flush,
     soon,
@@ -179,6 +189,12 @@ export function presenceWriter(options: PresenceOptions): PresenceWriter {
     },
   };
 }
+
+/** A host tells of its sessions only when they have changed: the newer heartbeat may be without. */
+const withSessionsOf = ({ renewal: { sessions } }: Waiting, newer: Waiting): Waiting =>
+  sessions === undefined || newer.renewal.sessions !== undefined
+    ? newer
+    : { ...newer, renewal: { ...newer.renewal, sessions } };
 
 /**
  * Readers count from when they learn of a renewal: one that has waited, while the store was away say, has

@@ -6,6 +6,7 @@ import { inventoryCommands } from './inventory-commands.ts';
 import { requestCommands } from './requests/request-commands.ts';
 import { resourceCommands } from './resources/resource-commands.ts';
 import { tctlProgram } from './program.ts';
+import { sessionCommands } from './session-commands.ts';
 import { userCommands } from './user-commands.ts';
 
 /** Each command is loaded on demand. */
@@ -37,6 +38,7 @@ const commands: Commands = {
   ...accessCommands,
   ...inventoryCommands,
   ...requestCommands,
+  ...sessionCommands,
   doctor: async () => (await import('./doctor.ts')).examine,
   version: async () => (await import('../version-command.ts')).printVersion,
 };

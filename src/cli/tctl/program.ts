@@ -5,6 +5,7 @@ import { globalFlags } from './global-flags.ts';
 import { requestCommandSpecs } from './requests/request-commands.ts';
 import { resourceCommandSpecs } from './resources/resource-commands.ts';
 import { lockCommands } from './lock-commands.ts';
+import { sessionCommandSpecs } from './session-commands.ts';
 import { userCommandSpecs } from './user-commands.ts';
 import { formatFlag as format, formatWithYaml } from './format-flag.ts';
 import { inventoryCommandSpecs } from './inventory-commands.ts';
@@ -40,6 +41,7 @@ export const tctlProgram: ProgramSpec = {
     { name: 'status', help: 'Report cluster status.' },
     ...userCommandSpecs,
     ...lockCommands(format),
+    ...sessionCommandSpecs,
     {
       name: 'nodes add',
       help: 'Generate a token, and the command by which a machine joins with it.',

@@ -16,6 +16,7 @@ const commands: Commands = {
   'mfa add': async () => (await import('./own/mfa-commands.ts')).addDeviceCommand,
   ls: async () => (await import('./cluster/ls-command.ts')).lsCommand,
   clusters: async () => (await import('./cluster/clusters-command.ts')).clustersCommand,
+  'sessions ls': async () => (await import('./cluster/sessions-command.ts')).sessionsCommand,
   ssh: async () => (await import('./ssh/ssh-command.ts')).sshCommand,
   'proxy ssh': async () => (await import('./ssh/proxy-ssh-command.ts')).proxySshCommand,
   scp: async () => (await import('./scp/scp-command.ts')).scpCommand,

@@ -157,6 +157,21 @@ const commands: readonly CommandSpec[] = [
     args: [{ name: 'labels', help: 'List of labels to filter node list: env=dev,role=db' }],
   },
   {
+    name: 'sessions ls',
+    help: 'List your sessions with a terminal that run now, and those that your roles show you',
+    flags: [
+      { name: 'node', kind: 'value', help: 'Only on the node of this name or UUID' },
+      {
+        name: 'format',
+        short: 'f',
+        kind: 'value',
+        default: 'text',
+        choices: ['text', 'json'],
+        help: 'Output format (text, json)',
+      },
+    ],
+  },
+  {
     name: 'clusters',
     help: 'List available Teleport clusters',
     flags: [{ name: 'quiet', short: 'q', kind: 'switch', help: 'Quiet mode' }],

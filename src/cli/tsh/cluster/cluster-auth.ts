@@ -3,6 +3,7 @@ import { connectAuthOver } from '../../../api/auth-connection.ts';
 import { authServerName } from '../../../api/tls-dial.ts';
 import { pingCluster } from '../../../api/operations/cluster.ts';
 import { everyHost, type HostStatus } from '../../../api/listed-hosts.ts';
+import { listSessions } from '../../../api/operations/session.ts';
 import { listDevices } from '../../../api/operations/user-own.ts';
 import { renewCertificates } from '../../../api/operations/user.ts';
 import { leafAuthorities } from '../../../api/operations/trust.ts';
@@ -64,6 +65,12 @@ export function renewedCertificates(
 /** The code devices of whoever the certificate is of. */
 export const ownDevices = (cluster: ClusterClient, io: CliIo): Promise<OutputOf<typeof listDevices>> =>
   askAuth(cluster, io, (auth) => auth.call(listDevices, {}));
+
+/** The sessions that run now, as far as the user may see them. */
+export const listRunningSessions = (
+  cluster: ClusterClient,
+  io: CliIo,
+): Promise<OutputOf<typeof listSessions>> => askAuth(cluster, io, (auth) => auth.call(listSessions, {}));
 
 /**
  * The nodes that the user may see, by name. When no auth server can be asked, those that the proxy knows of;
