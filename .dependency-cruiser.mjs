@@ -9,10 +9,11 @@ const rooms = {
   machine: ['ssh', 'base'],
   transfer: ['pki', 'base'],
   tunnel: ['pki', 'base'],
-  api: ['domain', 'pki', 'log', 'base'],
-  auth: ['api', 'views', 'domain', 'pki', 'log', 'base'],
-  node: ['api', 'views', 'domain', 'transfer', 'machine', 'ssh', 'tunnel', 'pki', 'log', 'base'],
-  proxy: ['api', 'views', 'domain', 'ssh', 'tunnel', 'pki', 'log', 'base'],
+  recording: ['base'],
+  api: ['domain', 'recording', 'pki', 'log', 'base'],
+  auth: ['api', 'views', 'domain', 'recording', 'pki', 'log', 'base'],
+  node: ['api', 'views', 'domain', 'transfer', 'machine', 'ssh', 'tunnel', 'recording', 'pki', 'log', 'base'],
+  proxy: ['api', 'views', 'domain', 'ssh', 'tunnel', 'recording', 'pki', 'log', 'base'],
   process: [
     'proxy',
     'node',
@@ -23,11 +24,12 @@ const rooms = {
     'machine',
     'ssh',
     'tunnel',
+    'recording',
     'pki',
     'log',
     'base',
   ],
-  cli: ['process', 'api', 'transfer', 'machine', 'ssh', 'pki', 'domain', 'log', 'base'],
+  cli: ['process', 'api', 'transfer', 'recording', 'machine', 'ssh', 'pki', 'domain', 'log', 'base'],
 };
 /** Which room owns which package. */
 const fences = {
