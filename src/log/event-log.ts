@@ -1,4 +1,5 @@
 import type { ArchiveTimes } from './archive-times.ts';
+import type { NamedKeys } from './named-keys.ts';
 import type { Deadline } from '../base/deadline.ts';
 import type { Observable } from 'rxjs';
 import type { Instant } from '../base/time.ts';
@@ -290,6 +291,8 @@ export interface ArchiveReport {
 export interface ClusterLog {
   /** That of `audit`; undefined where it is kept in the store. */
   readonly archive?: LogArchive | undefined;
+  /** Secrets beside the log, in its vault. */
+  readonly keys: NamedKeys;
   readonly state: EventLog;
   readonly attempts: EventLog;
   readonly presence: EventLog;

@@ -13,6 +13,7 @@ import { type Keyring, noKeyring } from './keyring.ts';
 import { PartitionLog } from './partition-log.ts';
 import type { PartitionLogOptions } from './partition-options.ts';
 import type { KnownPlace } from './reader-options.ts';
+import { namedKeys } from './named-keys.ts';
 import { newestHasMac } from './seal-old-log.ts';
 import { Sealing } from './sealing.ts';
 import type { SlotDriver } from './slot-driver.ts';
@@ -167,10 +168,11 @@ function makeLogs(options: LogOptions): Record<Partition, PartitionLog> {
 
 const clusterLog = (
   logs: Readonly<Record<Partition, PartitionLog>>,
-  { driver, archive }: Pick<LogOptions, 'driver' | 'archive'>,
+  { driver, archive, keyring }: Pick<LogOptions, 'driver' | 'archive' | 'keyring'>,
 ): ClusterLog => ({
   ...logs,
   archive: logs.audit.archive(),
+  keys: namedKeys(driver.vault, keyring),
   takeSnapshot: (partition, views, options, cause) => logs[partition].takeSnapshot(views, options, cause),
   seal: (partition, views, options, cause) => logs[partition].seal(views, options, cause),
   growth: (partition) => logs[partition].growth(),

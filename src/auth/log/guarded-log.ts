@@ -11,6 +11,13 @@ export const guardedLog = (log: ClusterLog, require: () => void): ClusterLog => 
   presence: guarded(log.presence, require),
   audit: guarded(log.audit, require),
   archive: log.archive,
+  keys: {
+    ...log.keys,
+    create: async (...key) => {
+      require();
+      return log.keys.create(...key);
+    },
+  },
   takeSnapshot: async (...snapshot) => {
     require();
     return log.takeSnapshot(...snapshot);
