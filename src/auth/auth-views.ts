@@ -14,6 +14,7 @@ import { locksView } from '../views/locks.ts';
 import { firstFailure, openViewsWith, type Views } from '../views/open-views.ts';
 import { presenceViewBy } from '../views/presence.ts';
 import type { ReaderClock } from '../views/reader-clock.ts';
+import { recordingView } from '../views/recording.ts';
 import { requestsView } from '../views/requests.ts';
 import { remoteClustersView } from '../views/remote-clusters.ts';
 import { trustedClustersView } from '../views/trusted-clusters.ts';
@@ -27,6 +28,7 @@ const foldedBy = (clock: ReaderClock) => ({
   state: {
     cluster: clusterView,
     configuration: configurationView,
+    recording: recordingView,
     authorities: authoritiesView,
     roles: rolesView,
     users: usersView,

@@ -2,10 +2,12 @@ import type { LogSink } from '../base/log-sink.ts';
 import type { World } from '../base/world.ts';
 import { cluster, type SecondFactor, secondFactor } from '../domain/cluster.ts';
 import { configuration, driftOf, type Drift, type Settings } from '../domain/config-facts.ts';
-import { clusterStream, configurationStream } from '../domain/streams.ts';
+import { recording, recordingKey, recordingModeOf } from '../domain/recording.ts';
+import { clusterStream, configurationStream, recordingStream } from '../domain/streams.ts';
 import type { ClusterLog } from '../log/event-log.ts';
 import type { Cause } from '../log/event.ts';
 import { execute } from '../log/execute.ts';
+import { newBoxKeys } from '../pki/sealed-box.ts';
 import { presenceOf } from '../views/presence.ts';
 import type { AuthViews } from './auth-views.ts';
 import { clusterOf } from './lookups.ts';
@@ -55,6 +57,7 @@ export async function declareConfiguration(
   await views.presence.reached(await log.presence.head());
   const standing = await declare(aliveOf(deps));
   await applyStanding(deps, standing[secondFactorKey], cause);
+  await applyRecording(deps, standing[recordingKey], cause);
   await views.fresh();
 }
 
@@ -89,6 +92,27 @@ async function applySecondFactor(
     cause,
   );
   if (facts.length > 0) sink.info('the configuration changed the second factor', { secondFactor: wanted });
+}
+
+/** Undefined: no file of any auth server declares it, as in tests. */
+async function applyRecording(
+  { log, world, sink }: ConfigurationDeps,
+  standing: string | undefined,
+  cause: Cause,
+): Promise<void> {
+  if (standing === undefined) return;
+  const mode = recordingModeOf(standing);
+  const { publicKey, privateKey } = newBoxKeys();
+  const newKey = { keyId: world.uuid(), publicKey: publicKey.toString('base64'), privateKey };
+  const { facts } = await execute(
+    log.state,
+    recording,
+    recordingStream,
+    { type: 'configure-recording', mode, newKey },
+    cause,
+  );
+  if (facts.some(({ type }) => type === 'recording.configured'))
+    sink.info('the configuration changed how sessions are recorded', { mode });
 }
 
 /** A server that has never been seen may be starting right now. */

@@ -17,6 +17,7 @@ import { lock, lockFact } from './lock.ts';
 import { presence, presenceFact } from './presence.ts';
 import { restore, restoreFact } from './restore.ts';
 import { role, roleFact } from './role.ts';
+import { recording, recordingFact } from './recording.ts';
 import { remoteCluster, remoteClusterFact } from './remote-cluster.ts';
 import { trustedCluster, trustedClusterFact } from './trusted-cluster.ts';
 import { upcast } from './upcast.ts';
@@ -39,6 +40,7 @@ const typesOf = (union: unknown): string[] => (union as Union).options.map(({ sh
 const categories: Readonly<Record<string, Folding>> = {
   cluster: folding(cluster, ...typesOf(clusterFact)),
   configuration: folding(configuration, ...typesOf(configurationFact)),
+  recording: folding(recording, ...typesOf(recordingFact)),
   authority: folding(authority, ...typesOf(authorityFact)),
   restore: folding(restore, ...typesOf(restoreFact)),
   role: folding(role, ...typesOf(roleFact)),

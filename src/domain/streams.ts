@@ -5,6 +5,8 @@ import type { AuditEvent } from './audit-event.ts';
 export const clusterStream = 'cluster-main' satisfies StreamName;
 /** The settings in the configuration files of the auth servers, and the values that apply. */
 export const configurationStream = 'configuration-main' satisfies StreamName;
+/** How sessions are recorded. */
+export const recordingStream = 'recording-main' satisfies StreamName;
 /** What an empty store is restored from. */
 export const restoreStream = 'restore-main' satisfies StreamName;
 

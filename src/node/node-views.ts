@@ -8,6 +8,7 @@ import { hostsInRole } from '../views/sorted-hosts.ts';
 import { locksView } from '../views/locks.ts';
 import { openViews, type Views } from '../views/open-views.ts';
 import { reportingUnreadable } from '../views/unreadable.ts';
+import { recordingView } from '../views/recording.ts';
 import { requestsView } from '../views/requests.ts';
 import { rolesView } from '../views/roles.ts';
 import { trustedClustersView } from '../views/trusted-clusters.ts';
@@ -17,6 +18,7 @@ const folded = {
   state: {
     authorities: authoritiesView,
     cluster: clusterView,
+    recording: recordingView,
     roles: rolesView,
     users: usersView,
     locks: locksView,

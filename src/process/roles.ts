@@ -5,6 +5,7 @@ import type { Service } from '../base/service.ts';
 import { replaceableIdentity } from '../pki/current-identity.ts';
 import type { HostIdentity } from '../pki/host-identity.ts';
 import { renewalKey, renewalSetting } from '../domain/login-renewal.ts';
+import { recordingKey } from '../domain/recording.ts';
 import { strategyKey, strategyText } from '../domain/tunnel-strategy.ts';
 import { openLog } from '../log/open-log.ts';
 import { advertisedHost } from './identity/advertise.ts';
@@ -169,6 +170,7 @@ async function buildAuth(parts: Parts, closers: Closers, leftMs: number): Promis
       settings: {
         'auth_service.authentication.type': configuration.file.auth_service.authentication.type,
         [renewalKey]: renewalSetting(configuration.file.auth_service.renewal),
+        [recordingKey]: configuration.file.auth_service.session_recording,
         [strategyKey]: strategyText(configuration.file.auth_service.tunnel_strategy),
       },
       reservedNames: [

@@ -4,6 +4,7 @@ import { type AuthoritiesState, unreadableAuthorities } from './authorities.ts';
 import { type FoldedCluster, unreadableCluster } from './cluster.ts';
 import { type FoldedConfiguration, unreadableConfiguration } from './configuration.ts';
 import { type Unreadable, unreadableIn, type Withheld } from './entities.ts';
+import { type FoldedRecording, unreadableRecording } from './recording.ts';
 import type { HostsState } from './hosts.ts';
 import type { IdentitiesState } from './identities.ts';
 import type { InvitesState } from './invites.ts';
@@ -21,6 +22,7 @@ import type { View } from './view.ts';
 interface States {
   readonly cluster: FoldedCluster;
   readonly configuration: FoldedConfiguration;
+  readonly recording: FoldedRecording;
   readonly authorities: AuthoritiesState;
   readonly roles: RolesState;
   readonly users: UsersState;
@@ -41,6 +43,7 @@ type WatchedViews = { readonly [K in keyof States]?: Pick<View<States[K]>, 'stat
 const readers: { readonly [K in keyof States]: (state: States[K]) => readonly Unreadable[] } = {
   cluster: unreadableCluster,
   configuration: unreadableConfiguration,
+  recording: unreadableRecording,
   authorities: unreadableAuthorities,
   roles: (state) => unreadableIn('role', state),
   users: (state) => unreadableIn('user', state),

@@ -9,6 +9,7 @@ import type { StoredEntities, Withheld } from '../../views/entities.ts';
 import { hostsView, type Membership, roleIn } from '../../views/hosts.ts';
 import { locksView } from '../../views/locks.ts';
 import { presenceSnapshots } from '../../views/presence.ts';
+import { recordingView } from '../../views/recording.ts';
 import { type RequestEntry, requestsView } from '../../views/requests.ts';
 import { remoteClustersView } from '../../views/remote-clusters.ts';
 import { rolesView } from '../../views/roles.ts';
@@ -74,12 +75,8 @@ const unversioned = (name: string): string => name.replace(/\.\d+$/, '');
  * none of which are trimmed.
  */
 function stateSnapshotFor(who: SystemRole, projection: string, state: unknown): unknown {
+  if (forAll.has(projection)) return state;
   switch (projection) {
-    case clusterView.name:
-    case rolesView.name:
-    case locksView.name:
-    case trustedClustersView.name:
-      return state;
     case authoritiesView.name:
       return withoutSealedKeys(state as AuthoritiesState);
     case requestsView.name:
@@ -99,12 +96,25 @@ function stateSnapshotFor(who: SystemRole, projection: string, state: unknown): 
   }
 }
 
+const forAll: ReadonlySet<string> = new Set(
+  [clusterView, recordingView, rolesView, locksView, trustedClustersView].map(({ name }) => name),
+);
 const forProxies: ReadonlySet<string> = new Set([configurationView.name, remoteClustersView.name]);
 
 /** Settings of the cluster, and clusters that trust this one: no secret, but only proxies need them. */
 const categoriesForProxies: ReadonlySet<string> = new Set(['configuration', 'remote']);
-/** Of other clusters: public keys, addresses, and which roles their people get. */
-const sharedCategories: ReadonlySet<string> = new Set(['cluster', 'authority', 'role', 'lock', 'trusted']);
+/**
+ * Also of other clusters: public keys, addresses, and which roles their people get; and for which public key
+ * sessions are recorded.
+ */
+const sharedCategories: ReadonlySet<string> = new Set([
+  'cluster',
+  'authority',
+  'role',
+  'lock',
+  'trusted',
+  'recording',
+]);
 
 function visibleState(role: 'Proxy' | 'Node', event: Recorded): boolean {
   const category = event.stream.slice(0, event.stream.indexOf('-'));

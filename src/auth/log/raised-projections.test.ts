@@ -18,6 +18,7 @@ import { supersededView } from '../../views/superseded.ts';
 import { invitesView } from '../../views/invites.ts';
 import { locksView } from '../../views/locks.ts';
 import { presenceOf, presenceSnapshots } from '../../views/presence.ts';
+import { recordingView } from '../../views/recording.ts';
 import { requestsView } from '../../views/requests.ts';
 import { remoteClustersView } from '../../views/remote-clusters.ts';
 import { rolesView } from '../../views/roles.ts';
@@ -39,6 +40,7 @@ const projections = [
   invitesView,
   locksView,
   presenceSnapshots,
+  recordingView,
   remoteClustersView,
   requestsView,
   rolesView,

@@ -87,6 +87,19 @@ const objectLocation = z.string().transform((text, context) => {
   }
 });
 
+const sessionRecording = z
+  .enum(['node', 'node-sync', 'proxy', 'proxy-sync', 'off'])
+  .transform((mode, context) => {
+    if (mode === 'proxy' || mode === 'proxy-sync') {
+      context.addIssue({
+        code: 'custom',
+        message: `"${mode}" is not supported yet: use node, node-sync or off`,
+      });
+      return z.NEVER;
+    }
+    return mode;
+  });
+
 const quota = z.number('a number').int().positive('a number above 0');
 
 const tunnelStrategy = z
@@ -190,7 +203,10 @@ const authService = z.strictObject({
     .optional(),
   /** How long it stays in the archive, from when it happened; `never` deletes nothing. */
   audit_retention: daysUpTo(longestMs).optional(),
-  session_recording: notYet('session recording'),
+  /** Where sessions are recorded. Auth servers must agree, as on `tunnel_strategy`. */
+  session_recording: sessionRecording.default('node'),
+  /** Where recordings are kept: `file:///path`, `s3://bucket/prefix?region=…`. Default: in `data_dir`. */
+  audit_sessions_uri: objectLocation.optional(),
   client_idle_timeout: notYet('a cluster-wide client_idle_timeout (set it in a role)'),
   disconnect_expired_cert: notYet('a cluster-wide disconnect_expired_cert (set it in a role)'),
 });
