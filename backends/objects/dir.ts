@@ -91,7 +91,9 @@ class DirectoryObjects implements ObjectStore {
   async list(prefix: string): Promise<readonly ListedObject[]> {
     return this.#act('list it', async () => {
       const found: ListedObject[] = [];
-      for (const file of await this.#files()) {
+      // The folder of the prefix alone: there may be very many others.
+      const below = join(this.#path, ...prefix.split('/').slice(0, -1));
+      for (const file of await this.#files(below)) {
         const name = relative(this.#path, file).split(sep).join('/');
         if (!name.startsWith(prefix) || !isObjectName(name)) continue;
         const one = await unlessMissing(() => stat(file));
@@ -118,8 +120,8 @@ class DirectoryObjects implements ObjectStore {
     return join(this.#path, ...name.split('/'));
   }
 
-  async #files(): Promise<string[]> {
-    const entries = await unlessMissing(() => readdir(this.#path, { recursive: true, withFileTypes: true }));
+  async #files(below = this.#path): Promise<string[]> {
+    const entries = await unlessMissing(() => readdir(below, { recursive: true, withFileTypes: true }));
     return (entries ?? []).filter((one) => one.isFile()).map((one) => join(one.parentPath, one.name));
   }
 

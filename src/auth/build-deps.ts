@@ -1,5 +1,7 @@
 import { CodedError, isCoded, messageOf } from '../base/errors.ts';
 import type { LogSink } from '../base/log-sink.ts';
+import { memoryObjects } from '../base/memory-objects.ts';
+import type { ObjectStore } from '../base/object-store.ts';
 import type { Metrics } from '../base/service.ts';
 import { second } from '../base/time.ts';
 import { type OtherClusters, otherClusters } from '../api/trust-client.ts';
@@ -30,6 +32,8 @@ import { usualQuotas } from './limits/quota-rules.ts';
 import { seesPresence } from './host/machine-request.ts';
 import { renewalTurns } from './host/renewal-turns.ts';
 import { openQuotas } from './limits/quotas.ts';
+import { RecordingStore } from './recording/recording-store.ts';
+import { SessionKeys } from './recording/session-keys.ts';
 import { sharedLook } from './shared-look.ts';
 import { tellReading } from './log/reading-progress.ts';
 import { signingHeads } from './log/sign-heads.ts';
@@ -47,6 +51,8 @@ export interface AuthParts extends AuthSettings {
   readonly metrics: Metrics;
   /** Where signed heads go beside the log; closed by whoever made them. Default: nowhere. */
   readonly witnesses?: Witnesses;
+  /** Where recordings are kept; closed by whoever made it. Default: in memory, for tests. */
+  readonly recordings?: ObjectStore;
   /** How other clusters are asked. Default: over TLS. */
   readonly otherClusters?: OtherClusters;
   /** Called when followers should go to another auth server, because the store does not reply. */
@@ -213,6 +219,10 @@ export async function buildDeps(
         audit,
         ownAudit: own,
         attemptsTeller,
+        recordings: {
+          store: new RecordingStore(parts.recordings ?? memoryObjects()),
+          keys: new SessionKeys(log),
+        },
         gate: gates.gate,
         joins: gates.joins,
         renewals: renewalTurns({

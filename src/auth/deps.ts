@@ -21,6 +21,8 @@ import type { LoginGate } from './user/login-gate.ts';
 import type { OwnAudit } from './audit/own-audit.ts';
 import type { AttemptsTeller } from './audit/tell-attempts.ts';
 import type { PastFolds } from './past/past-folds.ts';
+import type { RecordingStore } from './recording/recording-store.ts';
+import type { SessionKeys } from './recording/session-keys.ts';
 import type { PresenceWriter } from './host/presence-writer.ts';
 import type { Quotas } from './limits/quotas.ts';
 import type { SigningHeads } from './log/sign-heads.ts';
@@ -51,6 +53,8 @@ export interface AuthDeps {
   readonly audit: AuditWriter;
   readonly ownAudit: OwnAudit;
   readonly attemptsTeller: AttemptsTeller;
+  /** What is recorded of sessions, and the keys under which it is. */
+  readonly recordings: { readonly store: RecordingStore; readonly keys: SessionKeys };
   readonly gate: LoginGate;
   readonly joins: JoinGate;
   readonly renewals: RenewalTurns;

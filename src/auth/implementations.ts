@@ -41,6 +41,10 @@ import { readLogInfo } from './log/read-log-info.ts';
 import { readRecovery } from './log/read-recovery.ts';
 import { readRequestOutcome } from './log/read-request-outcome.ts';
 import { recoverLog } from './log/recover-log.ts';
+import { eraseRecording } from './recording/erase-recording.ts';
+import { openRecording } from './recording/open-recording.ts';
+import { readRecording } from './recording/read-recording.ts';
+import { uploadRecording } from './recording/upload-recording.ts';
 import { createResource } from './resource/create-resource.ts';
 import { deleteResource } from './resource/delete-resource.ts';
 import { exportResources } from './resource/export-resources.ts';
@@ -87,6 +91,7 @@ export const useCases: readonly Bound[] = [
   ...[deleteAccessRequest, certifyAccessRequest],
   ...[explainAccess, listAccess, diffAccess, blameAccess, testAccess, replayAccess],
   ...[emitAudit, searchAudit],
+  ...[uploadRecording, openRecording, readRecording, eraseRecording],
   ...[readLogInfo, readRecovery, recoverLog, readRequestOutcome],
 ];
 

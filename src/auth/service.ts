@@ -3,6 +3,7 @@ import { type LiveTail, openTail } from '../api/live-tail.ts';
 import { listenerOf, serveOperations } from '../api/serve-operations.ts';
 import { endingOnce } from '../base/ending.ts';
 import { CodedError } from '../base/errors.ts';
+import type { ObjectStore } from '../base/object-store.ts';
 import type { LogSink } from '../base/log-sink.ts';
 import type { OtherClusters } from '../api/trust-client.ts';
 import { type HostPort, type Listeners, type Metrics, type Running, type Service } from '../base/service.ts';
@@ -66,6 +67,8 @@ export interface AuthServiceDeps {
   readonly listeners: Listeners;
   /** Where signed heads go beside the log. Default: nowhere. */
   readonly witnesses?: Witnesses;
+  /** Where recordings are kept; closed by whoever made it. Default: in memory, for tests. */
+  readonly recordings?: ObjectStore;
   /** How other clusters are asked. Default: over TLS. */
   readonly otherClusters?: OtherClusters;
   /** As in `AuthParts`; for tests. */

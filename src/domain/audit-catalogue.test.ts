@@ -72,6 +72,7 @@ describe('the catalogue of audit events', () => {
     expect(spelling.sort()).toEqual([
       'domain/audit-catalogue-authorities.ts',
       'domain/audit-catalogue-cluster.ts',
+      'domain/audit-catalogue-recordings.ts',
       'domain/audit-catalogue-requests.ts',
       'domain/audit-catalogue.ts',
       'domain/audit-reserved.ts',

@@ -4,6 +4,7 @@ import { auth, count, row, text, texts } from './audit-fields.ts';
 import { auditKind } from './audit-kind.ts';
 import { authorityEvents } from './audit-catalogue-authorities.ts';
 import { clusterEvents } from './audit-catalogue-cluster.ts';
+import { recordingEvents } from './audit-catalogue-recordings.ts';
 import { requestEvents } from './audit-catalogue-requests.ts';
 import { lockKind } from './lock.ts';
 import { tokenRole } from './join-token.ts';
@@ -184,18 +185,6 @@ const sessions = {
     }),
   ),
   terminalResize: auditKind('resize', 'T2002I', node, row({ size: text })),
-  sessionEnd: auditKind(
-    'session.end',
-    'T2004I',
-    node,
-    row({
-      interactive: z.boolean(),
-      enhanced_recording: z.boolean(),
-      participants: texts,
-      session_start: instant,
-      session_stop: instant,
-    }),
-  ),
   sessionData: auditKind('session.data', 'T2006I', node, row({ rx: count, tx: count })),
   subsystem: auditKind('subsystem', 'T3001I', node, row({ name: text, ...exit })),
   subsystemFailure: auditKind(
@@ -342,4 +331,11 @@ const cluster = {
   ),
 } as const;
 
-export const catalogue = { ...users, ...sessions, ...cluster, ...authorityEvents, ...requestEvents } as const;
+export const catalogue = {
+  ...users,
+  ...sessions,
+  ...cluster,
+  ...authorityEvents,
+  ...requestEvents,
+  ...recordingEvents,
+} as const;

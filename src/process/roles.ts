@@ -21,7 +21,7 @@ import { saveShown } from './identity/identity-store.ts';
 import { keepKnownPlaces, readKnownPlaces, refuseStoreThatWentBack } from './store/known-places.ts';
 import { exportLogMetrics } from './diagnostics/log-metrics.ts';
 import { requireFittingStore } from './store/fitting-store.ts';
-import { openArchiveOf, requireArchive } from './store/open-archive.ts';
+import { openArchiveOf, openRecordings, requireArchive } from './store/open-archive.ts';
 import { openBackend, openedWithin, openingMs } from './store/open-backend.ts';
 import { startedPatiently } from './lifecycle/patient-start.ts';
 import { placeOf } from './configuration/storage-schema.ts';
@@ -133,6 +133,8 @@ async function buildAuth(parts: Parts, closers: Closers, leftMs: number): Promis
     throw e;
   }
   const store = placeOf(configuration.storage);
+  const recordings = await openRecordings(configuration);
+  closers.add(() => recordings.close());
   const known = readKnownPlaces(configuration.dataDir, store);
   const log = await openLog({ driver, keyring, world, writer: hostId, sink, known, archive });
   closers.add(() => log.close());
@@ -158,6 +160,7 @@ async function buildAuth(parts: Parts, closers: Closers, leftMs: number): Promis
     listeners,
     otherClusters: reachedByWays(world, sink, process.env),
     witnesses,
+    recordings,
     config: {
       hostId,
       nodename: configuration.nodename,

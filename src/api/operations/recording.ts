@@ -90,5 +90,5 @@ export const eraseRecording = operation({
   resource: 'session',
   verb: 'delete',
   input: z.object({ sid: sessionId, reason: z.string().max(1_000).default('') }),
-  output: z.object({ status: z.enum(['erased', 'erased before']) }),
+  output: z.object({ status: z.literal('erased') }),
 });

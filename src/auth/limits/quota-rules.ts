@@ -4,7 +4,7 @@ import type { Allowance } from '../../domain/allowance.ts';
 import type { SystemRole } from '../../domain/host-info.ts';
 
 /** What is measured for each caller. */
-export type Measure = 'changes' | 'audit_events' | 'audit_bytes' | 'calls' | 'joins';
+export type Measure = 'changes' | 'audit_events' | 'audit_bytes' | 'recording_bytes' | 'calls' | 'joins';
 
 /**
  * `auth_service.quotas` of the file: for one caller, per hour; `streams` at a time. Each auth server keeps
@@ -23,6 +23,7 @@ export const usualQuotas: QuotaSettings = {
   changes: 120,
   audit_events: 120_000,
   audit_bytes: 96 * 1024 * 1024,
+  recording_bytes: 8 * 1024 * 1024 * 1024,
   calls: 20 * (hour / second),
   joins: 600,
   streams: 64,
@@ -33,6 +34,7 @@ const atOnce: Readonly<Record<Measure, number>> = {
   changes: 1 / 6,
   audit_events: 1 / 6,
   audit_bytes: 1 / 6,
+  recording_bytes: 1 / 6,
   calls: 1 / 180,
   joins: 1 / 6,
 };
@@ -76,6 +78,7 @@ export const measureTexts: Readonly<Record<Measure | 'streams', string>> = {
   changes: 'changes of what it announces',
   audit_events: 'audit events',
   audit_bytes: 'bytes of audit events',
+  recording_bytes: 'bytes of recordings',
   calls: 'calls',
   joins: 'new machines',
   streams: 'logs followed at a time',

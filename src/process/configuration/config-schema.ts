@@ -186,6 +186,7 @@ const authService = z.strictObject({
       changes: quota.default(usualQuotas.changes),
       audit_events: quota.default(usualQuotas.audit_events),
       audit_bytes: quota.default(usualQuotas.audit_bytes),
+      recording_bytes: quota.default(usualQuotas.recording_bytes),
       calls: quota.default(usualQuotas.calls),
       joins: quota.default(usualQuotas.joins),
       streams: quota.default(usualQuotas.streams),

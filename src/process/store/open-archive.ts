@@ -1,3 +1,5 @@
+import { join } from 'node:path';
+import type { ObjectStore } from '../../base/object-store.ts';
 import { CodedError } from '../../base/errors.ts';
 import type { ClusterLog } from '../../log/event-log.ts';
 import type { ArchiveOptions } from '../../log/open-log.ts';
@@ -34,4 +36,16 @@ export async function requireArchive(log: Pick<ClusterLog, 'archive' | 'state'>)
     'misconfigured',
     `the audit up to ${last.until} is not in the store any more but in ${last.place}: set auth_service.audit_archive, on each auth server`,
   );
+}
+
+/** Where recordings are kept. The caller closes it. */
+export async function openRecordings({
+  dataDir,
+  file,
+}: {
+  readonly dataDir: string;
+  readonly file: Pick<ConfigFile, 'auth_service'>;
+}): Promise<ObjectStore> {
+  const own = { type: 'dir', path: join(dataDir, 'log', 'records') } as const;
+  return openObjects(file.auth_service.audit_sessions_uri ?? own);
 }
