@@ -180,6 +180,8 @@ describe('a recording', () => {
       quotas: { ...usualQuotas, recording_bytes: 6_000 },
     });
     const noise = randomBytes(8_000).toString('latin1');
-    await expect(send(chunksOf(noise))).rejects.toMatchObject({ code: 'quota' });
+    const all = chunksOf(noise, noise);
+    await send(all.slice(0, 1));
+    await expect(send(all.slice(1))).rejects.toMatchObject({ code: 'quota' });
   });
 });
