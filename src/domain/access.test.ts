@@ -101,6 +101,7 @@ describe('merging the options of several roles', () => {
       clientIdleTimeoutSeconds: 60,
       maxSessions: 3,
       enterOnFullDisk: false,
+      recordSession: 'usual',
     });
   });
 

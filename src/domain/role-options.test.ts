@@ -47,6 +47,11 @@ const table: Readonly<Record<string, readonly Row[]>> = {
     [[{ maxSessions: 4 }, { maxSessions: 2 }], [], 2],
     [[{ maxSessions: 4 }], [{ maxSessions: 1 }], 1],
   ],
+  recordSession: [
+    [[{}], [], 'usual'],
+    [[{ recordSession: 'best_effort' }, {}], [], 'best_effort'],
+    [[{ recordSession: 'best_effort' }], [{ recordSession: 'strict' }], 'strict'],
+  ],
   enterOnFullDisk: [
     [[{}], [], false],
     [[{ enterOnFullDisk: true }, {}], [], true],

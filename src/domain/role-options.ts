@@ -11,6 +11,11 @@ export interface AccessOptions {
   readonly maxSessions: number;
   /** Even where the disk is full, so that somebody can free space. */
   readonly enterOnFullDisk: boolean;
+  /**
+   * Whether a session goes on that cannot be recorded. `usual`: no role says; it does only on a full disk,
+   * for people who may enter there.
+   */
+  readonly recordSession: 'strict' | 'best_effort' | 'usual';
 }
 
 /** `oldssh`: for OpenSSH 7.1 and older, without roles and traits. */
@@ -30,6 +35,7 @@ export function optionsMerger(roles: readonly RoleSpec[]): (granting: ReadonlySe
     disconnectExpiredCert: roles.some(({ options }) => options.disconnectExpiredCert),
     clientIdleTimeoutSeconds: smallestSet(roles.map(({ options }) => options.clientIdleTimeoutSeconds)),
     maxSessions: smallestSet(roles.map(({ options }) => options.maxSessions)),
+    recordSession: recordSessionOf(roles),
   };
   const where = (is: (role: RoleSpec) => boolean): readonly number[] =>
     roles.flatMap((role, at) => (is(role) ? [at] : []));
@@ -41,6 +47,11 @@ export function optionsMerger(roles: readonly RoleSpec[]): (granting: ReadonlySe
     enterOnFullDisk: onFullDisk.some((at) => granting.has(at)),
   });
 }
+
+const recordSessionOf = (roles: readonly RoleSpec[]): AccessOptions['recordSession'] =>
+  (['strict', 'best_effort'] as const).find((how) =>
+    roles.some(({ options }) => options.recordSession === how),
+  ) ?? 'usual';
 
 /** What the certificate itself permits; servers decide again, for the login in use. */
 export const certificatePermits = (

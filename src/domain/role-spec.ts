@@ -38,6 +38,8 @@ export const roleSpec = z.strictObject({
      * not know the option.
      */
     enterOnFullDisk: z.boolean().optional(),
+    /** What becomes of a session that cannot be recorded. Left out: `strict`, if no other role says more. */
+    recordSession: z.enum(['strict', 'best_effort']).optional(),
     /**
      * Connections of a person in the whole cluster; 0 is no limit. This release cannot enforce one: a role
      * that has one is refused, and withheld where another release wrote it.

@@ -49,7 +49,7 @@ const grantOf = (wish: Partial<Grant['options']> = {}): Grant => ({
   ...{ username: 'ann', login: 'joe' },
   options: {
     ...{ forwardAgent: true, portForwarding: true, disconnectExpiredCert: false, enterOnFullDisk: false },
-    ...{ clientIdleTimeoutSeconds: 0, maxSessions: 0, ...wish },
+    ...{ clientIdleTimeoutSeconds: 0, maxSessions: 0, recordSession: 'usual', ...wish },
   },
 });
 function served(permits: Partial<SshConnection['permits']> = {}) {

@@ -80,6 +80,7 @@ async function launched({ command = 'true', subsystem, context: more = {}, optio
     ...{ plan, audit: sessionAudit, channel: made.channel, variables: new Map([['LANG', 'C']]) },
     ...{ terminal: undefined, size: () => ({ columns: 1, rows: 1, widthPixels: 0, heightPixels: 0 }) },
     lendsAgent: false,
+    recording: undefined,
     ...options,
   });
   const [program] = programs;

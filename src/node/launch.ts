@@ -9,6 +9,7 @@ import { EventQueue } from './event-queue.ts';
 import { loginAccount } from './login-account.ts';
 import { launchFailure } from './launch-failure.ts';
 import { readUserEnvironment } from './read-user-environment.ts';
+import type { SessionRecording } from './recording/session-recordings.ts';
 import { endOf, terminalRead } from './output-end.ts';
 import { sessionEnvironment } from './session-environment.ts';
 import type { SessionAudit } from './session-audit.ts';
@@ -25,13 +26,16 @@ export interface LaunchOptions {
   /** Called when the terminal is made: the client may have changed it since. */
   readonly size: () => WindowSize;
   readonly lendsAgent: boolean;
+  /** Of what its terminal shows. */
+  readonly recording: SessionRecording | undefined;
 }
 
 /** A running program, connected to its channel. */
 export interface Launched {
   readonly process: UserProcess;
-  readonly pty: Pty | undefined;
-  /** Resolves with the reason when it must end at once: its actions could not be recorded. */
+  /** Of its terminal, if it has one. */
+  resize(size: WindowSize): void;
+  /** Resolves with the reason when it must end at once: what it does could not be recorded. */
   readonly cut: Promise<string>;
   /**
    * To be called when the program has ended: nobody reads its input any more. Resolves when the channel has
@@ -90,11 +94,17 @@ export async function launch(context: SessionContext, options: LaunchOptions): P
   }
 }
 
-function join(
-  context: SessionContext,
-  options: LaunchOptions,
-  { process, pty }: { process: UserProcess; pty: Pty | undefined },
-): Launched {
+async function tellUnrecorded(audit: SessionAudit, reason: string): Promise<string> {
+  await audit.recordingFailed(reason);
+  return `this session cannot be recorded any more: ${reason}`;
+}
+
+interface Started {
+  readonly process: UserProcess;
+  readonly pty: Pty | undefined;
+}
+
+function join(context: SessionContext, options: LaunchOptions, { process, pty }: Started): Launched {
   try {
     return pty === undefined
       ? joinPipes(context, options, process)
@@ -188,21 +198,25 @@ const never = new Promise<never>(() => undefined);
 function joinTerminal(
   context: SessionContext,
   options: LaunchOptions,
-  { process, pty }: { process: UserProcess; pty: Pty },
+  { process, pty }: Started & { readonly pty: Pty },
 ): Launched {
-  const { channel } = options;
+  const { channel, audit, recording } = options;
   const unread = new AbortController();
   count(context, options, [pty.stream]);
-  pty.stream.pipe(channel, { end: false });
+  const output = recording === undefined ? pty.stream : pty.stream.pipe(recording.tap());
+  output.pipe(channel, { end: false });
   channel.pipe(pty.stream, { end: false });
   return {
     process,
-    pty,
-    cut: never,
-    outputDone: () => terminalRead(pty.stream, channel, unread.signal),
+    resize: (size) => {
+      pty.resize(size);
+      recording?.resized(size);
+    },
+    cut: recording === undefined ? never : recording.failed.then((why) => tellUnrecorded(audit, why)),
+    outputDone: () => terminalRead(output, channel, unread.signal),
     // As sshd does: a program that keeps writing waits until it is told to end.
     stopOutput: () => {
-      pty.stream.unpipe(channel).pause();
+      output.unpipe(channel).pause();
       unread.abort();
     },
     close: () => {
@@ -230,7 +244,7 @@ function joinPipes(context: SessionContext, options: LaunchOptions, process: Use
   stderr.pipe(channel.stderr, { end: false });
   return {
     process,
-    pty: undefined,
+    resize: () => undefined,
     cut: transfers?.lost ?? never,
     outputDone: async () => {
       stdin.destroy();

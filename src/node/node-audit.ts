@@ -6,6 +6,7 @@ import { formatHostPort } from '../base/service.ts';
 import type { World } from '../base/world.ts';
 import { type Circumstances, completed, type ParsedAuditEvent } from '../domain/audit-event.ts';
 import type { EventBody } from '../domain/audit-kind.ts';
+import type { AccessOptions } from '../domain/role-options.ts';
 import type { Peer } from '../ssh/cert-server.ts';
 
 /** Where in a session it happened. */
@@ -23,6 +24,8 @@ export interface AuditSubject {
   readonly requestId: string;
   /** By roles, now: whether the person may enter even where the disk is full. */
   readonly mayEnterOnFullDisk: () => boolean;
+  /** By roles, now: what becomes of a session that cannot be recorded. */
+  readonly recordSession: () => AccessOptions['recordSession'];
 }
 
 /** Addresses of a connection: the person's machine, ours, and those of the proxy and balancer in between. */

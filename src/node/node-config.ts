@@ -25,6 +25,8 @@ export interface NodeConfig {
   readonly admitLockedAccounts: boolean;
   /** argv that runs our own hidden commands (`scp`, `sftp-server`), for example `['/x/bin/teleport']`. */
   readonly programPath: readonly string[];
+  /** Where recordings wait to be sent to auth. Default: nothing is recorded. */
+  readonly recordingSpool?: string;
   /** Use our own programs for files even where OpenSSH's are installed. */
   readonly ownFilePrograms?: boolean;
   /** Where the processes of this node tell each other of their sessions; undefined: they do not. */

@@ -15,6 +15,7 @@ const options: Grant['options'] = {
   clientIdleTimeoutSeconds: 0,
   maxSessions: 0,
   enterOnFullDisk: false,
+  recordSession: 'usual',
 } as Grant['options'];
 const grantOf = (wish: Partial<Grant['options']> = {}): Grant => ({
   ...{ username: 'ann', login: 'joe' },

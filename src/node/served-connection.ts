@@ -66,6 +66,7 @@ export class ServedConnection {
       peer: connection.peer,
       requestId: context.world.uuid(),
       mayEnterOnFullDisk: () => this.#grant.options.enterOnFullDisk,
+      recordSession: () => this.#grant.options.recordSession,
     };
     this.#agent = new ConnectionAgent(async () => {
       if (!this.#mayLendAgent())

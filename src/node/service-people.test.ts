@@ -51,7 +51,7 @@ describe('who comes to a node', () => {
     const alice = await logIn(one);
     expect(diagnosed(one)).toEqual({
       ...{ connections: 1, sessions: 0, forwards: 0, oldestSeconds: 0 },
-      ...{ auditWaiting: 3, disk: 'writable', auth: 'connected' },
+      ...{ auditWaiting: 3, recordingsWaiting: 0, disk: 'writable', auth: 'connected' },
     });
     expect(one.gauges.get('node_ssh_connections')).toBe(1);
     expect(one.counters.get('node_ssh_connections_total')).toBe(1);

@@ -29,6 +29,7 @@ import { nodeServer } from './node-server.ts';
 import { type NodeViews, openNodeViews, webProxyAddress } from './node-views.ts';
 import { openLiveSessions } from './open-live-sessions.ts';
 import { paced } from './paced.ts';
+import { openRecordings, type Recordings } from './recording/open-recordings.ts';
 import { RefusedLogins } from './refused-logins.ts';
 import type { ServedConnection } from './served-connection.ts';
 import type { NodeContext } from './session-context.ts';
@@ -64,6 +65,7 @@ class Node {
   readonly #views: NodeViews;
   readonly #audit: NodeAudit;
   readonly #refused: RefusedLogins;
+  readonly #recordings: Recordings;
   readonly #listener = createServer({ noDelay: true });
   readonly #served = new Set<ServedConnection>();
   #tunnelled: Tunnelled | undefined;
@@ -96,6 +98,7 @@ class Node {
     this.#live = openLiveSessions({ config, world, sink }, () => {
       this.#telling.ask();
     });
+    this.#recordings = openRecordings(deps, this.#audit, () => views.recording.state());
   }
 
   async start(stopping: AbortSignal | undefined): Promise<Running> {
@@ -183,6 +186,7 @@ class Node {
     await this.#announcement?.stop(succession === 'none' ? 'farewell' : undefined);
     this.#live.close();
     this.#unsubscribe();
+    await this.#recordings.stop();
     await this.#refused.close();
     await this.#audit.settled();
     this.#views.close();
@@ -239,6 +243,8 @@ class Node {
       labels: () => this.#currentLabels(),
       lookUpName: this.#deps.lookUpName,
       liveSessions: this.#live,
+      nodename: config.nodename,
+      recordings: this.#recordings.sessions,
       stop: this.#ending.signal,
     };
   }
@@ -318,6 +324,7 @@ class Node {
       forwards: sum((one) => one.forwards),
       oldestSeconds: Math.max(0, ...served.map((one) => one.ageSeconds)),
       auditWaiting: this.#deps.outbox.pending(),
+      recordingsWaiting: this.#recordings.pending(),
       disk: this.#deps.outbox.disk().status,
       auth: this.#deps.auth.state.connection().status,
     };

@@ -4,6 +4,7 @@ import type { EventBody } from '../domain/audit-kind.ts';
 import type { ExitStatus, WindowSize } from '../ssh/channel-types.ts';
 import type { FileTransfer } from '../transfer/sftp-tap.ts';
 import type { InSession } from './node-audit.ts';
+import type { Recorded } from './recording/session-recordings.ts';
 import type { SessionContext } from './session-context.ts';
 import type { Plan } from './session-plan.ts';
 
@@ -26,6 +27,10 @@ export class SessionAudit {
   /** Never one that the client chose: that could be the id of somebody else's session. */
   readonly sessionId: string;
   readonly traffic: Traffic = { received: 0, sent: 0 };
+  /** By this machine; `started` sets it. */
+  get startedAt(): Instant {
+    return this.#startedAt;
+  }
   readonly #context: SessionContext;
   readonly #connectedAs: string | undefined;
   #startedAt: Instant;
@@ -96,11 +101,22 @@ export class SessionAudit {
     );
   }
 
+  /** It does not begin, or ends, since it cannot be recorded. */
+  recordingFailed(reason: string): Promise<void> {
+    return this.#afterwards(catalogue.recordingFailed({ reason }));
+  }
+
   /** The program has ended, or could not be started (`failure`). */
-  async ended(plan: Plan, outcome: { exit: ExitStatus; failure?: string }): Promise<void> {
+  async ended(
+    plan: Plan,
+    outcome: { exit: ExitStatus; failure?: string },
+    recorded?: Recorded,
+  ): Promise<void> {
     const { username } = this.#context.subject;
     await this.#resizing;
     const told = [this.#program(plan, outcome)];
+    const bytes = recorded?.lostBytes ?? 0;
+    if (bytes > 0) told.push(this.#afterwards(catalogue.recordingGap({ bytes })));
     told.push(
       this.#afterwards(
         catalogue.sessionEnd({
@@ -109,6 +125,7 @@ export class SessionAudit {
           participants: [username],
           session_start: this.#startedAt,
           session_stop: this.#context.world.now(),
+          ...(recorded && recordedFields(recorded)),
         }),
       ),
       this.#afterwards(
@@ -148,6 +165,14 @@ export class SessionAudit {
     return { sid: this.sessionId, ei };
   }
 }
+
+const recordedFields = (recorded: Recorded) => ({
+  session_recording: recorded.mode,
+  recording_head: recorded.head,
+  recording_chunks: recorded.chunks,
+  recording_bytes: recorded.bytes,
+  recording_lost_bytes: recorded.lostBytes,
+});
 
 interface Result {
   readonly exitCode: string;

@@ -11,6 +11,7 @@ import type { ConnectionAgent } from './agent-socket.ts';
 import type { FilePrograms } from './file-programs.ts';
 import type { LiveSessionList } from './live-sessions.ts';
 import type { AuditSubject, NodeAudit } from './node-audit.ts';
+import type { SessionRecordings } from './recording/session-recordings.ts';
 
 /** Shared by all sessions of a node. */
 export interface NodeContext {
@@ -34,6 +35,8 @@ export interface NodeContext {
   readonly labels: () => Readonly<Record<string, string>>;
   readonly lookUpName: LookUpName;
   readonly liveSessions: Pick<LiveSessionList, 'begin'>;
+  readonly recordings: SessionRecordings;
+  readonly nodename: string;
   /** Aborted when the node ends at once: open streams are cut then. */
   readonly stop: AbortSignal;
 }

@@ -6,6 +6,7 @@ import type { SessionOpen, SessionRequest } from '../ssh/cert-server.ts';
 import type { ExitStatus, WindowSize } from '../ssh/channel-types.ts';
 import type { LaunchOptions } from './launch.ts';
 import { Session } from './session.ts';
+import { noRecordings } from './recording/session-recordings.ts';
 import type { SessionContext } from './session-context.ts';
 import { testAudit, testChannel, testSubject } from './testing.ts';
 
@@ -26,7 +27,7 @@ function fakeProgram(terminal: boolean) {
         return Promise.resolve();
       },
     },
-    pty: terminal ? { resize: (size: WindowSize) => seen.sizes.push(size) } : undefined,
+    resize: (size: WindowSize) => seen.sizes.push(size),
     cut: cut.promise,
     outputDone: () => {
       seen.calls.push('outputDone');
@@ -69,6 +70,7 @@ async function begun({
     {
       nameSession: () => ({ id: world.uuid() }),
       ...{ world, sink, audit, subject: testSubject, libc: { status: 'loaded' }, labels: () => ({}) },
+      recordings: noRecordings,
       ...{ acceptsVariable: () => true, mayLendAgent: () => true, connection: { permits: { pty: true } } },
       ...{ idleMs: () => 0, liveSessions: { begin: () => () => undefined } },
     } as unknown as SessionContext,

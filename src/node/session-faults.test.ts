@@ -8,6 +8,7 @@ import type { SessionOpen, SessionRequest } from '../ssh/cert-server.ts';
 import type { ExitStatus, ServerSessionChannel } from '../ssh/channel-types.ts';
 import type { OsUser } from '../machine/passwd.ts';
 import { NodeAudit } from './node-audit.ts';
+import { noRecordings } from './recording/session-recordings.ts';
 import type { SessionContext } from './session-context.ts';
 import { Session } from './session.ts';
 
@@ -154,10 +155,18 @@ async function session(left = new AbortController().signal): Promise<Seen> {
     permitUserEnvironment: true,
     webProxyAddress: () => 'p:3080',
     diskTrouble: () => undefined,
+    recordings: noRecordings,
     labels: () => ({}),
     connection: { permits: { pty: true } },
     nameSession: () => ({ id: world.uuid() }),
-    subject: { username: 'ann', login: 'joe', peer, requestId: 'r', mayEnterOnFullDisk: () => true },
+    subject: {
+      username: 'ann',
+      login: 'joe',
+      peer,
+      requestId: 'r',
+      mayEnterOnFullDisk: () => true,
+      recordSession: () => 'usual',
+    },
     left,
     mayLendAgent: () => true,
     agent: {

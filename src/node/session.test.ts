@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { SessionOpen, SessionRequest } from '../ssh/cert-server.ts';
+import { noRecordings } from './recording/session-recordings.ts';
 import type { SessionContext } from './session-context.ts';
 import { Session } from './session.ts';
 import { testAudit, testChannel, testSubject } from './testing.ts';
@@ -15,6 +16,7 @@ function open(wish: Wish = {}) {
     nameSession: () => ({ id: world.uuid() }),
     ...{ world, sink, audit, subject: testSubject },
     libc: { status: 'loaded' },
+    recordings: noRecordings,
     acceptsVariable: () => true,
     mayLendAgent: () => true,
     connection: { permits: { pty } },

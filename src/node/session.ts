@@ -3,6 +3,8 @@ import type { ExitStatus, ServerSessionChannel, WindowSize } from '../ssh/channe
 import type { SessionOpen, SessionRequest } from '../ssh/cert-server.ts';
 import { maxArgumentBytes } from '../machine/program-line.ts';
 import { usableSize } from '../machine/pty.ts';
+import { beginRecording } from './begin-recording.ts';
+import type { SessionRecording } from './recording/session-recordings.ts';
 import { SessionAudit } from './session-audit.ts';
 import type { SessionContext } from './session-context.ts';
 import { launch, type Launched } from './launch.ts';
@@ -30,6 +32,7 @@ export class Session {
   #size: WindowSize = { columns: 80, rows: 25, widthPixels: 0, heightPixels: 0 };
   #lendsAgent = false;
   #launched: Launched | undefined;
+  #recording: SessionRecording | undefined;
   /** Whether the client has stopped reading the output. */
   #unread = false;
   readonly #locked = Promise.withResolvers<string>();
@@ -134,8 +137,8 @@ export class Session {
   #resize(size: WindowSize): void {
     if (this.#terminal === undefined) return;
     this.#size = usableSize(size);
-    if (this.#launched?.pty === undefined) return;
-    this.#launched.pty.resize(this.#size);
+    if (this.#launched === undefined) return;
+    this.#launched.resize(this.#size);
     this.#audit.resized(this.#size);
   }
 
@@ -171,8 +174,14 @@ export class Session {
     const { outcome, started } = await this.#run(plan);
     if (outcome.failure !== undefined) this.#channel.stderr.write(`${outcome.failure}\n`);
     const told = this.#channel.finish(outcome.exit);
-    if (started) await this.#audit.ended(plan, outcome);
+    if (started) await this.#tellEnd(plan, outcome);
     await told;
+  }
+
+  async #tellEnd(plan: Plan, outcome: Outcome): Promise<void> {
+    const recorded = await this.#recording?.end(exitText(outcome.exit));
+    await this.#audit.ended(plan, outcome, recorded);
+    this.#recording?.told();
   }
 
   /** Whatever happens inside: a session that was recorded as started ends with an outcome. */
@@ -190,10 +199,17 @@ export class Session {
     }
     let over: (() => void) | undefined;
     try {
-      if (this.#terminal !== undefined) over = this.#list();
+      const audit = this.#audit;
+      if (this.#terminal !== undefined) {
+        const { term } = this.#terminal;
+        const beginning = { audit, command: plan.command, term, size: this.#size };
+        this.#recording = await beginRecording(this.#context, beginning);
+        over = this.#list();
+      }
       this.#launched = await launch(this.#context, {
         plan,
-        audit: this.#audit,
+        audit,
+        recording: this.#recording,
         channel: this.#channel,
         variables: this.#variables,
         terminal: this.#terminal,
@@ -267,6 +283,18 @@ export interface Outcome {
   readonly exit: ExitStatus;
   /** Why nothing ran: for the client and the audit. */
   readonly failure?: string;
+}
+
+/** For the recording. */
+function exitText(exit: ExitStatus): string {
+  switch (exit.status) {
+    case 'exited':
+      return `exit ${exit.code}`;
+    case 'signalled':
+      return `signal ${exit.signal}`;
+    case 'unknown':
+      return 'unknown';
+  }
 }
 
 const failed = (failure: string): Outcome => ({ exit: { status: 'exited', code: 255 }, failure });

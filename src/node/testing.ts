@@ -13,6 +13,7 @@ export const testSubject: AuditSubject = {
   peer: { remoteAddress: address, localAddress: address, socketAddress: address, claimedAddress: undefined },
   requestId: 'r',
   mayEnterOnFullDisk: () => true,
+  recordSession: () => 'usual',
 };
 
 /** The audit of a node, whose outbox keeps everything in `events`, or does what `emit` does first. */

@@ -86,6 +86,7 @@ export class ChunkCutter {
       wallMs: wallMs(),
       startMs: this.#frames.length === 0 ? this.#lastMs : this.#startMs,
       outputBefore: this.#outputBefore,
+      outputBytes: this.#outputHere,
       before: this.#end.hash,
     };
     const chunk = sealChunk(head, Buffer.concat(this.#frames), key);

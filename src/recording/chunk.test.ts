@@ -17,7 +17,15 @@ function chain(frames: readonly Uint8Array[]): Chunk[] {
   let end = noChunks;
   return frames.map((bytes, number) => {
     const isLast = number === frames.length - 1;
-    const head = { sid: testSid, number, isLast, wallMs: 1_000, startMs: number * 500, outputBefore: 0 };
+    const head = {
+      sid: testSid,
+      number,
+      isLast,
+      wallMs: 1_000,
+      startMs: number * 500,
+      outputBefore: 0,
+      outputBytes: 3,
+    };
     const chunk = sealChunk({ ...head, before: end.hash }, bytes, testKey);
     end = after(chunk);
     return chunk;
@@ -66,7 +74,7 @@ describe('chunks', () => {
     const [{ bytes }] = chain([Buffer.from('abc')]) as [Chunk];
     for (let length = 0; length < bytes.length; length++)
       expect(readChunk(bytes.subarray(0, length))).toMatchObject({ status: 'cut short' });
-    expect(readChunk(bytes.subarray(0, 90))).toEqual({ status: 'cut short', bytes: bytes.length });
+    expect(readChunk(bytes.subarray(0, 95))).toEqual({ status: 'cut short', bytes: bytes.length });
   });
 
   it('are nothing else, whatever the bytes are', () => {

@@ -6,8 +6,8 @@ import { CodedError } from '../base/errors.ts';
  * A chunk of a recording, big-endian:
  *
  *     "TRC1" | u8 flags | 3 zeros | 16 session id | u32 number | u64 milliseconds since 1970, by the clock of
- *     who records | u64 milliseconds since the session began | u64 bytes of output before it | u32 length of
- *     the body | 32 hash of the chunk before it, zeros in the first | body
+ *     who records | u64 milliseconds since the session began | u64 bytes of output before it | u32 bytes of
+ *     output in it | u32 length of the body | 32 hash of the chunk before it, zeros in the first | body
  *
  * Flag 1: it is the last. The body is zstd of frames (`frame.ts`), sealed with AES-256-GCM under the key of
  * the session; the nonce is the number, and what precedes the body is bound to it. The hash of a chunk is
@@ -16,7 +16,7 @@ import { CodedError } from '../base/errors.ts';
  */
 
 const magic = Buffer.from('TRC1');
-export const chunkHeadBytes = 88;
+export const chunkHeadBytes = 92;
 const tagBytes = 16;
 const lastFlag = 1;
 /** Of frames in one chunk, before compression: one frame may exceed the size at which chunks are cut. */
@@ -36,6 +36,7 @@ export interface ChunkHead {
   readonly startMs: number;
   /** Output in the chunks before it. */
   readonly outputBefore: number;
+  readonly outputBytes: number;
   /** Of the chunk before it; zeros in the first. */
   readonly before: Buffer;
 }
@@ -70,8 +71,9 @@ function headBytes(head: ChunkHead, bodyBytes: number): Buffer {
   bytes.writeBigUInt64BE(BigInt(head.wallMs), 28);
   bytes.writeBigUInt64BE(BigInt(head.startMs), 36);
   bytes.writeBigUInt64BE(BigInt(head.outputBefore), 44);
-  bytes.writeUInt32BE(bodyBytes, 52);
-  head.before.copy(bytes, 56);
+  bytes.writeUInt32BE(head.outputBytes, 52);
+  bytes.writeUInt32BE(bodyBytes, 56);
+  head.before.copy(bytes, 60);
   return bytes;
 }
 
@@ -115,7 +117,7 @@ export function readChunk(bytes: Buffer): Found {
   if (!magic.subarray(0, Math.min(4, bytes.length)).equals(bytes.subarray(0, 4)))
     return { status: 'damaged', why: 'no chunk of a recording begins here' };
   if (bytes.length < chunkHeadBytes) return { status: 'cut short', bytes: chunkHeadBytes };
-  const bodyBytes = bytes.readUInt32BE(52);
+  const bodyBytes = bytes.readUInt32BE(56);
   const end = chunkHeadBytes + bodyBytes;
   if (bodyBytes < tagBytes || end > longestChunk)
     return { status: 'damaged', why: `a chunk of ${end} bytes cannot be` };
@@ -133,7 +135,8 @@ export function readChunk(bytes: Buffer): Found {
     wallMs,
     startMs,
     outputBefore,
-    before: Buffer.from(bytes.subarray(56, 88)),
+    outputBytes: bytes.readUInt32BE(52),
+    before: Buffer.from(bytes.subarray(60, 92)),
   };
   return { status: 'chunk', chunk: { head, bytes: whole, hash: sha256(whole) } };
 }

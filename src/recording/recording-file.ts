@@ -113,6 +113,8 @@ export interface OpenedRecording extends AsyncDisposable {
   rewind(): void;
   /** Where the chain has come to, as far as it was read. */
   readonly end: ChainEnd;
+  /** Output in the chunks that were read. */
+  readonly outputBytes: number;
 }
 
 /** @throws CodedError `damaged` for a file that is none, `not_found`, `unavailable`. */
@@ -173,6 +175,7 @@ class Reading implements OpenedRecording {
   readonly #begin: number;
   #at: number;
   #end = noChunks;
+  outputBytes = 0;
 
   constructor(path: string, file: FileHandle, { preamble: content, bytes }: Begin) {
     this.#path = path;
@@ -189,12 +192,15 @@ class Reading implements OpenedRecording {
   rewind(): void {
     this.#at = this.#begin;
     this.#end = noChunks;
+    this.outputBytes = 0;
   }
 
   async next(mostBytes: number): Promise<readonly Chunk[]> {
     let bytes: Buffer;
     try {
-      bytes = await readAt(this.#file, this.#at, Math.max(mostBytes, longestChunk));
+      const { size } = await this.#file.stat();
+      const wanted = Math.min(Math.max(mostBytes, longestChunk), Math.max(0, size - this.#at));
+      bytes = await readAt(this.#file, this.#at, wanted);
     } catch (e) {
       throw failure('read', this.#path, e);
     }
@@ -206,6 +212,7 @@ class Reading implements OpenedRecording {
       if (breakOf(this.preamble.about.sid, this.#end, found.chunk) !== undefined) break;
       chunks.push(found.chunk);
       this.#end = after(found.chunk);
+      this.outputBytes += found.chunk.head.outputBytes;
       used += found.chunk.bytes.length;
     }
     this.#at += used;

@@ -48,6 +48,7 @@ describe('a document of a role', () => {
     ['a format', { cert_format: 'oldssh' }, { certFormat: 'oldssh' }],
     ['requests', { request_access: 'reason', request_prompt: 'Ticket?' }, { requestAccess: 'reason' }],
     ['a full disk', { enter_on_full_disk: 'no' }, { enterOnFullDisk: false }],
+    ['recordings', { record_session: 'best_effort' }, { recordSession: 'best_effort' }],
     [
       'what 4.4 prints and means nothing here',
       {

@@ -60,6 +60,7 @@ const options = z.strictObject({
     .refine(isCleanText, 'a line without control and invisible characters')
     .optional(),
   enter_on_full_disk: documentFlag.optional(),
+  record_session: z.enum(['strict', 'best_effort']).optional(),
 });
 
 const noCluster = 'this release serves no Kubernetes cluster: leave it out';
@@ -160,6 +161,7 @@ export function specOfRole({ metadata, spec }: RoleDocument): RoleSpec {
       maxSessions: set?.max_sessions,
       ...given('certFormat', unusualFormat(set?.cert_format)),
       ...given('enterOnFullDisk', flagOf(set?.enter_on_full_disk)),
+      ...given('recordSession', set?.record_session),
       ...requestOptionsOf(set),
     },
     allow: conditionsOf(allow, 'allow'),
@@ -265,6 +267,7 @@ export function documentOfRole(role: RoleSpec): RoleDocument {
         max_connections: 0,
         max_sessions: set.maxSessions,
         ...given('enter_on_full_disk', set.enterOnFullDisk),
+        ...given('record_session', set.recordSession),
         ...given('request_access', set.requestAccess),
         ...given('request_prompt', set.requestPrompt),
       },
