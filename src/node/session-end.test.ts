@@ -11,7 +11,7 @@ import type { SessionContext } from './session-context.ts';
 import { testAudit, testChannel, testSubject } from './testing.ts';
 
 /** The program of a session, as `launch` gives it: the test says when it ends. */
-function fakeProgram(terminal: boolean) {
+function fakeProgram() {
   const seen = { sizes: [] as WindowSize[], signals: [] as string[], calls: [] as string[] };
   const ended = Promise.withResolvers<ExitStatus>();
   const output = Promise.withResolvers<undefined>();
@@ -57,7 +57,7 @@ async function begun({
   terminal = false,
   emit,
 }: { terminal?: boolean; emit?: (event: AuditEvent) => Promise<void> } = {}) {
-  const program = fakeProgram(terminal);
+  const program = fakeProgram();
   const given: LaunchOptions[] = [];
   const { audit, events, world, sink } = testAudit(emit);
   const made = testChannel();
