@@ -12,7 +12,7 @@ import { rulesOf } from '../rules-of.ts';
 import { eraseRecording } from './erase-recording.ts';
 import { openRecording } from './open-recording.ts';
 import { readRecording } from './read-recording.ts';
-import { chunksIn } from './recording-parts.ts';
+import { chunksIn } from '../../recording/chunks-in.ts';
 import { RecordingStore } from './recording-store.ts';
 import { sealedFor } from './session-keys.ts';
 import { uploadRecording } from './upload-recording.ts';

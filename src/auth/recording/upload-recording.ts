@@ -4,7 +4,7 @@ import { CodedError, isCoded } from '../../base/errors.ts';
 import type { ChainEnd } from '../../recording/chunk.ts';
 import { implementing } from '../implementing.ts';
 import { whoseTelling } from '../limits/quota-rules.ts';
-import { chunksIn } from './recording-parts.ts';
+import { chunksIn } from '../../recording/chunks-in.ts';
 
 type Recording = Extract<Caller, { kind: 'host' }>;
 
