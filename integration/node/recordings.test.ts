@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import { readdirSync, statSync } from 'node:fs';
+import { readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { userInfo } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -86,7 +86,7 @@ describe('a session with a terminal', () => {
     expect(outputOf(frames)).toBe(ran.stdout);
     expect(frames[0]).toMatchObject({ type: 'start', about: { user: 'joe', login, sid } });
     expect(frames.at(-1)).toMatchObject({ type: 'end', exit: 'exit 0' });
-    expect(readdirSync(join(cluster.dataDir, 'log/upload'))).toEqual([]);
+    expect(readdirSync(join(cluster.dataDir, 'log/recordings'))).toEqual([]);
   });
 
   it('of much output is recorded whole', async () => {
@@ -141,5 +141,34 @@ describe('a session with a terminal', () => {
     const found = await sh(`grep -rl very-secret-text ${join(cluster.dataDir, 'log')} || true`);
     expect(found.stdout).toBe('');
     expect(statSync(folder).mode & 0o777).toBe(0o700);
+  });
+});
+
+describe('recordings and the log', () => {
+  const verify = () => cluster.tctl('log', 'verify', '--recordings');
+
+  it('are proved together, offline, and the first chunk that was changed is named', async () => {
+    await inTerminal('seq 1 100; : marker-proved');
+    const { sid = '' } = await endOf('marker-proved');
+    await until('all of it to be stored', async () =>
+      (await eventsOf('session.upload')).find((one) => one.sid === sid),
+    );
+    const good = await verify();
+    expect(good).toMatchObject({ code: 0, stdout: expect.stringMatching(/^ok$/m) as string });
+    expect(good.stdout).toMatch(
+      /^recordings: [1-9]\d* whole, [1-9]\d* chunks, in file:\/\/.*\/log\/records$/m,
+    );
+    const folder = join(cluster.dataDir, 'log/records', sid.slice(0, 2), sid);
+    const [part = ''] = readdirSync(folder);
+    const whole = readFileSync(join(folder, part));
+    const changed = Buffer.from(whole);
+    changed[changed.length - 1] = (changed.at(-1) ?? 0) ^ 1;
+    writeFileSync(join(folder, part), changed);
+    const bad = await verify();
+    expect(bad.code).toBe(1);
+    expect(bad.stderr).toMatch(
+      new RegExp(`the recording of session ${sid}: chunk \\d+ (is not what|does not continue)`),
+    );
+    writeFileSync(join(folder, part), whole);
   });
 });

@@ -32,7 +32,7 @@ import { usualQuotas } from './limits/quota-rules.ts';
 import { seesPresence } from './host/machine-request.ts';
 import { renewalTurns } from './host/renewal-turns.ts';
 import { openQuotas } from './limits/quotas.ts';
-import { RecordingStore } from './recording/recording-store.ts';
+import { RecordingStore } from '../recording/recording-store.ts';
 import { SessionKeys } from './recording/session-keys.ts';
 import { sharedLook } from './shared-look.ts';
 import { tellReading } from './log/reading-progress.ts';

@@ -21,7 +21,7 @@ import type { LoginGate } from './user/login-gate.ts';
 import type { OwnAudit } from './audit/own-audit.ts';
 import type { AttemptsTeller } from './audit/tell-attempts.ts';
 import type { PastFolds } from './past/past-folds.ts';
-import type { RecordingStore } from './recording/recording-store.ts';
+import type { RecordingStore } from '../recording/recording-store.ts';
 import type { SessionKeys } from './recording/session-keys.ts';
 import type { PresenceWriter } from './host/presence-writer.ts';
 import type { Quotas } from './limits/quotas.ts';

@@ -55,6 +55,8 @@ export interface VerifyOptions {
    * the log says of it.
    */
   readonly archive?: ObjectStore | undefined;
+  /** Called with each good batch, in order. */
+  readonly seen?: (partition: Partition, batch: Batch) => void;
 }
 
 /** The partition that may have an archive. */
@@ -172,6 +174,7 @@ export async function verifyBatches(
   const evidence = new HeadEvidence({ partition, witnessed, keys, trusted, madeAt, movedUpTo: upTo });
   const seen = (batch: Batch): void => {
     if (partition === 'state') told.take(batch);
+    options.seen?.(partition, batch);
   };
   const walk = new Walk(partition, { snapshots, evidence, authenticity, record, seen });
   try {

@@ -40,7 +40,7 @@ export async function buildNode(parts: Parts, standingOf: StandingOf): Promise<S
       sshAlgorithms: configuration.sshAlgorithms,
       programPath: [...parts.programPath],
       liveSessions: join(configuration.dataDir, 'sessions'),
-      recordingSpool: join(configuration.dataDir, 'log', 'upload'),
+      recordingSpool: join(configuration.dataDir, 'log', 'recordings'),
     },
   });
 }

@@ -13,7 +13,7 @@ import { eraseRecording } from './erase-recording.ts';
 import { openRecording } from './open-recording.ts';
 import { readRecording } from './read-recording.ts';
 import { chunksIn } from '../../recording/chunks-in.ts';
-import { RecordingStore } from './recording-store.ts';
+import { RecordingStore } from '../../recording/recording-store.ts';
 import { sealedFor } from './session-keys.ts';
 import { uploadRecording } from './upload-recording.ts';
 

@@ -169,6 +169,16 @@ export const tctlProgram: ProgramSpec = {
           kind: 'value',
           help: 'Where the audit goes: file:///path or s3://bucket/prefix [audit_archive of the configuration].',
         },
+        {
+          name: 'recordings',
+          kind: 'switch',
+          help: 'Compare the recordings of sessions with what the log says of them, chunk by chunk.',
+        },
+        {
+          name: 'recordings-at',
+          kind: 'value',
+          help: 'Where these are: file:///path or s3://bucket/prefix [audit_sessions_uri of the configuration].',
+        },
       ],
     },
     {

@@ -4,6 +4,7 @@ import { CodedError } from '../../base/errors.ts';
 import type { ClusterLog } from '../../log/event-log.ts';
 import type { ArchiveOptions } from '../../log/open-log.ts';
 import { ArchiveRecords } from '../../log/segment-record.ts';
+import type { ObjectLocation } from '../configuration/object-location.ts';
 import { type ConfigFile, usualKeptInStoreMs } from '../configuration/config-schema.ts';
 import { openObjects } from './open-backend.ts';
 
@@ -38,14 +39,15 @@ export async function requireArchive(log: Pick<ClusterLog, 'archive' | 'state'>)
   );
 }
 
-/** Where recordings are kept. The caller closes it. */
-export async function openRecordings({
-  dataDir,
-  file,
-}: {
+interface Recorded {
   readonly dataDir: string;
   readonly file: Pick<ConfigFile, 'auth_service'>;
-}): Promise<ObjectStore> {
-  const own = { type: 'dir', path: join(dataDir, 'log', 'records') } as const;
-  return openObjects(file.auth_service.audit_sessions_uri ?? own);
 }
+
+/** Where recordings are kept. */
+export const recordingsPlace = ({ dataDir, file }: Recorded): ObjectLocation =>
+  file.auth_service.audit_sessions_uri ?? { type: 'dir', path: join(dataDir, 'log', 'records') };
+
+/** The caller closes it. */
+export const openRecordings = (configuration: Recorded): Promise<ObjectStore> =>
+  openObjects(recordingsPlace(configuration));

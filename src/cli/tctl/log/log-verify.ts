@@ -18,6 +18,7 @@ import type { Invocation } from '../../args.ts';
 import type { CliIo } from '../../cli-io.ts';
 import { ExitStatus } from '../../errors.ts';
 import { configurationOf } from '../connect.ts';
+import { RecordedSessions, recordingsOf } from './recorded-sessions.ts';
 import { type MacsLookedAt, macNotes, partitionText, witnessText } from './log-verify-text.ts';
 
 /**
@@ -26,7 +27,7 @@ import { type MacsLookedAt, macNotes, partitionText, witnessText } from './log-v
  */
 export async function verifyLog(invocation: Invocation, io: CliIo): Promise<number> {
   const trusted = givenKeys(invocation.list('public-key'));
-  const { storage, witnesses, archive: place } = subjectOf(invocation, io);
+  const { storage, witnesses, archive: place, recordings } = subjectOf(invocation, io);
   const say = (line: string): boolean => io.stdout.write(`${line}\n`);
   // Before the store is read, so that heads signed in the meantime are no surprise.
   const witnessed: WitnessedHead[] = [];
@@ -47,12 +48,13 @@ export async function verifyLog(invocation: Invocation, io: CliIo): Promise<numb
       ...(trusted.length > 0 && { trusted }),
       ...(madeAt !== undefined && { madeAt }),
     };
-    const found = await verify(driver, options);
+    const recorded = new RecordedSessions(recordings);
+    const found = await verify(driver, { ...options, seen: recorded.seen });
     for (const partition of found.partitions) say(partitionText(partition, macs));
     for (const { keyId, publicKey } of found.keys) say(`key ${keyId}: ${publicKey}`);
     for (const note of notes) note();
     for (const line of macNotes(macs, found.partitions)) say(line);
-    return outcomeOf(found, storage, io);
+    return outcomeOf(found, await recorded.faults(io), storage, io);
   } finally {
     await driver.close();
     await archive?.close();
@@ -60,13 +62,19 @@ export async function verifyLog(invocation: Invocation, io: CliIo): Promise<numb
 }
 
 /** @throws ExitStatus when anything is bad; the rest of it is printed before. */
-function outcomeOf(found: Verification, storage: StorageLocation, io: CliIo): number {
-  const faults = faultsOf(found);
+function outcomeOf(
+  found: Verification,
+  ofRecordings: readonly string[],
+  storage: StorageLocation,
+  io: CliIo,
+): number {
+  const ofLog = faultsOf(found).map((fault) => `${placeOf(storage)}: ${fault}`);
+  const faults = [...ofLog, ...ofRecordings];
   if (faults.length === 0) {
     io.stdout.write('ok\n');
     return 0;
   }
-  const [last, ...others] = faults.map((fault) => `${placeOf(storage)}: ${fault}`).reverse();
+  const [last, ...others] = faults.reverse();
   for (const other of others.reverse()) io.stderr.write(`error: ${other}\n`);
   throw new ExitStatus(1, last ?? '');
 }
@@ -75,6 +83,8 @@ interface Subject {
   readonly storage: StorageLocation;
   readonly witnesses: readonly string[];
   readonly archive: ObjectLocation | undefined;
+  /** Undefined: they are not looked at. */
+  readonly recordings: ObjectLocation | undefined;
 }
 
 /** The configured store is verified with its archive and the files of its witnesses, as far as they exist. */
@@ -83,9 +93,11 @@ function subjectOf(invocation: Invocation, io: CliIo): Subject {
   const witnesses = invocation.list('witness');
   const named = invocation.text('archive');
   const archive = named === undefined ? undefined : objectLocationOf(named);
-  if (given !== undefined) return { storage: { type: 'dir', path: resolve(given) }, witnesses, archive };
+  const recordings = recordingsOf(invocation, io);
+  if (given !== undefined)
+    return { storage: { type: 'dir', path: resolve(given) }, witnesses, archive, recordings };
   const { storage, file } = configurationOf(invocation, io);
-  const rest = { storage, archive: archive ?? file.auth_service.audit_archive };
+  const rest = { storage, archive: archive ?? file.auth_service.audit_archive, recordings };
   if (witnesses.length > 0) return { ...rest, witnesses };
   const configured = file.teleport.storage.witness.filter(
     (one) => one.startsWith('file:') && existsSync(fileURLToPath(one)),

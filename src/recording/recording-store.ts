@@ -1,8 +1,8 @@
-import { CodedError } from '../../base/errors.ts';
-import type { ObjectStore } from '../../base/object-store.ts';
-import type { ChainEnd, Chunk } from '../../recording/chunk.ts';
-import { chunksIn } from '../../recording/chunks-in.ts';
-import { chainOf, listParts, type Part, partName, partsFolder } from './recording-parts.ts';
+import { CodedError } from '../base/errors.ts';
+import type { ObjectStore } from '../base/object-store.ts';
+import type { ChainEnd, Chunk } from './chunk.ts';
+import { chunksIn } from './chunks-in.ts';
+import { chainOf, listParts, type Part, partName, partsFolder } from './parts.ts';
 
 /** How many recordings under way are remembered. */
 const mostRemembered = 2_000;

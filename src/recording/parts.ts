@@ -1,5 +1,5 @@
-import type { ObjectStore } from '../../base/object-store.ts';
-import { type ChainEnd, type Chunk, noChunks } from '../../recording/chunk.ts';
+import type { ObjectStore } from '../base/object-store.ts';
+import { type ChainEnd, type Chunk, noChunks } from './chunk.ts';
 
 /*
  * A recording as objects: each has some chunks, byte for byte as they were sent, and says in its name which,
