@@ -21,7 +21,7 @@ import { saveShown } from './identity/identity-store.ts';
 import { keepKnownPlaces, readKnownPlaces, refuseStoreThatWentBack } from './store/known-places.ts';
 import { exportLogMetrics } from './diagnostics/log-metrics.ts';
 import { requireFittingStore } from './store/fitting-store.ts';
-import { openArchiveOf, openRecordings, requireArchive } from './store/open-archive.ts';
+import { keepsRecordingsApart, openArchiveOf, openRecordings, requireArchive } from './store/open-archive.ts';
 import { openBackend, openedWithin, openingMs } from './store/open-backend.ts';
 import { startedPatiently } from './lifecycle/patient-start.ts';
 import { placeOf } from './configuration/storage-schema.ts';
@@ -134,6 +134,11 @@ async function buildAuth(parts: Parts, closers: Closers, leftMs: number): Promis
   }
   const store = placeOf(configuration.storage);
   const recordings = await openRecordings(configuration);
+  if (keepsRecordingsApart(configuration))
+    sink.warn(
+      'recordings of sessions that this auth server takes are on its own disk, and other auth servers cannot play them: set auth_service.audit_sessions_uri on each',
+      { place: recordings.place },
+    );
   closers.add(() => recordings.close());
   const known = readKnownPlaces(configuration.dataDir, store);
   const log = await openLog({ driver, keyring, world, writer: hostId, sink, known, archive });

@@ -148,6 +148,18 @@ describe('a recording', () => {
     await expect(openRecording(deps, others, { sid: testSid })).rejects.toMatchObject(none);
   });
 
+  it('whose bytes another server has is refused, with what to do', async () => {
+    await send(chunksOf('x'));
+    const elsewhere = { ...auth.deps.recordings, store: new RecordingStore(memoryObjects()) };
+    await expect(
+      openRecording({ ...auth.deps, recordings: elsewhere }, adminCall, { sid: testSid }),
+    ).rejects.toMatchObject({
+      code: 'unavailable',
+      message: expect.stringContaining('auth_service.audit_sessions_uri') as string,
+    });
+    expect(JSON.stringify(await eventsOf(auth.log, 'audit'))).not.toContain('session.recording.access');
+  });
+
   it('that was played, and by whom, is in the audit', async () => {
     await send(chunksOf('x'));
     await play();

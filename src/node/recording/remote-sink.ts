@@ -1,5 +1,5 @@
 import { pause } from '../../base/backoff.ts';
-import { CodedError, isCoded } from '../../base/errors.ts';
+import { CodedError, type ErrorCode, isCoded } from '../../base/errors.ts';
 import { uploadBytes } from '../../api/operations/recording.ts';
 import type { Chunk } from '../../recording/chunk.ts';
 import type { ChunkSink } from '../../recording/chunk-sink.ts';
@@ -8,6 +8,13 @@ import type { Upload } from './recording-uploads.ts';
 /** For how long an auth server may be away before a session counts as one that cannot be recorded. */
 const patienceMs = 20_000;
 const againMs = 500;
+/**
+ * What may pass within that time. Not among them is a full disk at auth: that is said at once, because it
+ * decides who may go on without a recording.
+ */
+const passing: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
+  ...(['unavailable', 'limit_exceeded', 'quota', 'conflict', 'ambiguous', 'internal'] as const),
+]);
 
 export interface RemoteSink extends ChunkSink {
   /** Where auth keeps the recording; undefined before it has any. */
@@ -37,9 +44,8 @@ export function remoteSink({
         throw new CodedError('unavailable', `auth has no more than ${answer.next} chunks of this recording`);
       } catch (e) {
         if (!isCoded(e)) throw e;
-        const passing = e.code === 'unavailable' || e.code === 'limit_exceeded';
-        if (!passing || performance.now() - began > patienceMs) throw e;
-        await pause(againMs);
+        if (!passing.has(e.code) || performance.now() - began > patienceMs) throw e;
+        await pause(e.retryAfterMs ?? againMs);
       }
   };
   return {

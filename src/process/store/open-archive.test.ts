@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { hour } from '../../base/time.ts';
 import { ArchiveBench } from '../../log/segment-testing.ts';
-import { openArchiveOf, requireArchive } from './open-archive.ts';
+import { keepsRecordingsApart, openArchiveOf, requireArchive } from './open-archive.ts';
 
 describe('the configured archive', () => {
   it('is none where none is named', async () => {
@@ -48,5 +48,19 @@ describe('the configured archive', () => {
         /up to 20\S+ is not in the store any more but in memory: set auth_service/,
       ) as string,
     });
+  });
+});
+
+describe('recordings of auth servers that share a store', () => {
+  const of = (type: string, section: object): boolean =>
+    keepsRecordingsApart({
+      file: { teleport: { storage: { type } }, auth_service: { session_recording: 'node', ...section } },
+    } as unknown as Parameters<typeof keepsRecordingsApart>[0]);
+  it('are apart where no place is named for all', () => {
+    expect(of('etcd', {})).toBe(true);
+    expect(of('dynamodb', { session_recording: 'node-sync' })).toBe(true);
+    expect(of('dir', {})).toBe(false);
+    expect(of('etcd', { session_recording: 'off' })).toBe(false);
+    expect(of('etcd', { audit_sessions_uri: { type: 'dir', path: '/shared' } })).toBe(false);
   });
 });

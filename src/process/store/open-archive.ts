@@ -4,6 +4,7 @@ import { CodedError } from '../../base/errors.ts';
 import type { ClusterLog } from '../../log/event-log.ts';
 import type { ArchiveOptions } from '../../log/open-log.ts';
 import { ArchiveRecords } from '../../log/segment-record.ts';
+import type { Configuration } from '../configuration/configuration.ts';
 import type { ObjectLocation } from '../configuration/object-location.ts';
 import { type ConfigFile, usualKeptInStoreMs } from '../configuration/config-schema.ts';
 import { openObjects } from './open-backend.ts';
@@ -51,3 +52,11 @@ export const recordingsPlace = ({ dataDir, file }: Recorded): ObjectLocation =>
 /** The caller closes it. */
 export const openRecordings = (configuration: Recorded): Promise<ObjectStore> =>
   openObjects(recordingsPlace(configuration));
+
+/** Whether auth servers that share a store would each have recordings of their own. */
+export const keepsRecordingsApart = ({
+  file: { auth_service: section, teleport },
+}: Pick<Configuration, 'file'>): boolean =>
+  teleport.storage.type !== 'dir' &&
+  section.session_recording !== 'off' &&
+  section.audit_sessions_uri === undefined;
