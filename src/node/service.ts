@@ -1,5 +1,5 @@
 import { readFile } from 'node:fs/promises';
-import { createServer, type Server } from 'node:net';
+import { createServer } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { announceHost, type Announcement } from '../api/announce-host.ts';
 import { absenceOf } from '../api/absence.ts';
@@ -18,6 +18,7 @@ import { hostKeysOf } from '../ssh/host-keys.ts';
 import { parseLoginDefs } from '../machine/login-defs.ts';
 import { Accounts } from '../machine/passwd.ts';
 import { ProgramStarter } from '../machine/program-starter.ts';
+import { closeListener } from './close-listener.ts';
 import { type LabelRunner, openCommandLabels } from './command-labels.ts';
 import { doubtByViews } from './doubt-by-views.ts';
 import { findFilePrograms } from './file-programs.ts';
@@ -330,11 +331,3 @@ class Node {
     };
   }
 }
-
-const closeListener = (server: Server): Promise<void> =>
-  new Promise((resolve) => {
-    // Also when it does not listen any more: then it is about connected people.
-    server.close(() => {
-      resolve();
-    });
-  });
