@@ -113,6 +113,8 @@ export interface OpenedRecording extends AsyncDisposable {
   rewind(): void;
   /** Where the chain has come to, as far as it was read. */
   readonly end: ChainEnd;
+  /** Where in the file the next chunk begins. */
+  readonly at: number;
   /** Output in the chunks that were read. */
   readonly outputBytes: number;
 }
@@ -187,6 +189,10 @@ class Reading implements OpenedRecording {
 
   get end(): ChainEnd {
     return this.#end;
+  }
+
+  get at(): number {
+    return this.#at;
   }
 
   rewind(): void {

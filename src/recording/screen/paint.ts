@@ -45,8 +45,11 @@ const penOf = ({ cells }: Line, x: number): Pen => ({
   flags: cells[x * cellSize + 3] ?? 0,
 });
 
-/** Ends with the plain pen. */
-function lineOf(line: Line, columns: number): string {
+/**
+ * The first columns of a line, to be written into a blank one with the plain pen, with which it ends. A
+ * character that does not fit whole is left out.
+ */
+export function lineOf(line: Line, columns: number): string {
   const { cells } = line;
   let text = '';
   let drawn = sgrOf(plainPen());
@@ -54,7 +57,7 @@ function lineOf(line: Line, columns: number): string {
   for (let x = 0; x < columns; x++) {
     const code = cells[x * cellSize] ?? 0;
     if (code === wideTail) continue;
-    if (isBlank(line, x)) {
+    if (isBlank(line, x) || (x === columns - 1 && cells[(x + 1) * cellSize] === wideTail)) {
       skipped++;
       continue;
     }

@@ -41,6 +41,11 @@ export class SafeOutput implements ControlHandler {
     return this.#parser.state;
   }
 
+  /** What of it is in force in the terminal now. */
+  get left(): Left {
+    return this.#left;
+  }
+
   /** Goes on from another place of the stream, where the terminal was told what it shows there. */
   moveTo(state: ParserState, left: Left): void {
     this.#parser = new ControlParser(this, state);

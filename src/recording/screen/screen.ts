@@ -21,7 +21,7 @@ const drawn = Array.from('\u00a0◆▒␉␌␍␊°±␤␋┘┐┌└┼⎺�
  * Takes a stream in pieces of any size. `paint` writes it for another terminal.
  */
 export class Screen extends ScreenState implements ControlHandler {
-  readonly #parser: ControlParser;
+  #parser: ControlParser;
   /** The last character, for REP; 0 after anything else. */
   #last = 0;
 
@@ -33,6 +33,12 @@ export class Screen extends ScreenState implements ControlHandler {
   /** Where it is in its input. */
   get input(): ParserState {
     return this.#parser.state;
+  }
+
+  /** Goes on from another place of the stream, where `paint` gave it what is shown there. */
+  moveTo(state: ParserState): void {
+    this.#parser = new ControlParser(this, state);
+    this.#last = 0;
   }
 
   feed(bytes: Uint8Array): void {
