@@ -42,6 +42,7 @@ import { readRecovery } from './log/read-recovery.ts';
 import { readRequestOutcome } from './log/read-request-outcome.ts';
 import { recoverLog } from './log/recover-log.ts';
 import { eraseRecording } from './recording/erase-recording.ts';
+import { listRecordings } from './recording/list-recordings.ts';
 import { openRecording } from './recording/open-recording.ts';
 import { readRecording } from './recording/read-recording.ts';
 import { uploadRecording } from './recording/upload-recording.ts';
@@ -91,7 +92,7 @@ export const useCases: readonly Bound[] = [
   ...[deleteAccessRequest, certifyAccessRequest],
   ...[explainAccess, listAccess, diffAccess, blameAccess, testAccess, replayAccess],
   ...[emitAudit, searchAudit],
-  ...[uploadRecording, openRecording, readRecording, eraseRecording],
+  ...[uploadRecording, openRecording, readRecording, listRecordings, eraseRecording],
   ...[readLogInfo, readRecovery, recoverLog, readRequestOutcome],
 ];
 

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { instant } from '../../base/time.ts';
 import { isSessionId } from '../../recording/chunk.ts';
 import { operation } from '../operation.ts';
 
@@ -91,4 +92,53 @@ export const eraseRecording = operation({
   verb: 'delete',
   input: z.object({ sid: sessionId, reason: z.string().max(1_000).default('') }),
   output: z.object({ status: z.literal('erased') }),
+});
+
+/** A recorded session, as the audit and the store of recordings have it. */
+const listedRecording = z.object({
+  sid: z.string(),
+  /** Whose session. */
+  user: z.string(),
+  login: z.string(),
+  hostId: z.string(),
+  hostname: z.string(),
+  startedAt: instant,
+  /** Absent while it goes on, or nobody has told its end. */
+  endedAt: instant.optional(),
+  participants: z.array(z.string()),
+  /** `stored`: whole. `ended`: some of it may still be on its way. `erased`: nobody can play it. */
+  status: z.enum(['live', 'ended', 'stored', 'erased']),
+  /** How it was recorded, as `session.end` has it. */
+  mode: z.string().optional(),
+  /** Output in it, and output that was shown and is not. */
+  bytes: natural.optional(),
+  lostBytes: natural.optional(),
+  chunks: natural.optional(),
+  /** Of the last chunk, in hex. */
+  head: z.string().optional(),
+});
+export type ListedRecording = z.infer<typeof listedRecording>;
+
+/**
+ * Recorded sessions that the caller may see, of those that began or ended in a time: in the order in which
+ * they began.
+ * @throws CodedError `bad_request` when `to` is not after `from`.
+ */
+export const listRecordings = operation({
+  name: 'recording.list',
+  repeatable: true,
+  who: ['Admin', 'operator', 'user'],
+  resource: 'session',
+  verb: 'list',
+  input: z.object({
+    from: instant,
+    to: instant,
+    user: z.string().default(''),
+    /** Id or name of a machine; empty: all. */
+    node: z.string().default(''),
+    /** The newest are kept when there are more. */
+    limit: z.number().int().positive().max(5_000).default(500),
+  }),
+  /** `truncated` when there may be more. */
+  output: z.object({ recordings: z.array(listedRecording), truncated: z.boolean() }),
 });
