@@ -19,6 +19,8 @@ const commands: Commands = {
   'sessions ls': async () => (await import('./cluster/sessions-command.ts')).sessionsCommand,
   ssh: async () => (await import('./ssh/ssh-command.ts')).sshCommand,
   'proxy ssh': async () => (await import('./ssh/proxy-ssh-command.ts')).proxySshCommand,
+  play: async () => (await import('./play/play-command.ts')).playCommand,
+  'recordings ls': async () => (await import('./play/recordings-command.ts')).listRecordingsCommand,
   scp: async () => (await import('./scp/scp-command.ts')).scpCommand,
 };
 

@@ -1,4 +1,5 @@
 import type { CommandSpec, FlagSpec, ProgramSpec } from '../args.ts';
+import { playCommandSpecs } from './play/play-commands.ts';
 
 const absent = 'is not available in this release';
 const refusedFlag = (name: string, kind: FlagSpec['kind'], why = absent): FlagSpec => ({
@@ -262,7 +263,8 @@ const commands: readonly CommandSpec[] = [
       },
     ],
   },
-  ...['join', 'play', 'bench', 'show', 'kube', 'agent', 'request', 'requests'].map((name): CommandSpec => ({
+  ...playCommandSpecs(cluster),
+  ...['join', 'bench', 'show', 'kube', 'agent', 'request', 'requests'].map((name): CommandSpec => ({
     name,
     help: '',
     refuse: absent,

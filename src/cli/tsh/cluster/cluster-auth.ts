@@ -51,6 +51,12 @@ export async function openTrustedAuth(
   return openAuth(cluster, io, callTimeoutMs);
 }
 
+/** An auth server of the requested cluster; its authority has been checked. Close it. */
+export async function openInsideAuth(cluster: ClusterClient, io: CliIo): Promise<AuthClient> {
+  await askAuth(cluster, io, (auth) => auth.call(pingCluster, {}), cluster.inside);
+  return openAuth(cluster, io, undefined, cluster.inside);
+}
+
 /**
  * Certificates for another key, by the valid one. @throws CodedError `access_denied` with the reason why not.
  */
