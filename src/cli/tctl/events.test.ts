@@ -22,4 +22,15 @@ describe('a row of events ls', () => {
       /^login=root command=rm -r \/srv\/x exitCode=0 server_hostname=node2 addr\.remote=/,
     );
   });
+
+  it('of a session begins with its id, and says how it was recorded', () => {
+    const [, , , , details] = rowOf({
+      ...{ event: 'session.end', code: 'T2004I', uid: 'u', time: '2026-11-23T12:30:52.461Z', ei: 4 },
+      ...{ user: 'alice', enhanced_recording: false, interactive: true, participants: ['alice'] },
+      ...{ session_start: '2026-11-23T12:30:52.461Z', recording_head: 'ab'.repeat(32) },
+      ...{ session_recording: 'node', recording_bytes: 12, recording_lost_bytes: 0 },
+      ...{ server_hostname: 'node2', sid: '5a3e9276-8436-4d5c-ad2e-20197016485d' },
+    });
+    expect(details).toMatch(/^sid=5a3e9276\S+ interactive=true .*session_recording=node recording_bytes=12 /);
+  });
 });

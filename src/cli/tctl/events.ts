@@ -39,6 +39,9 @@ const wayOut = (shown: number, limit: number): string =>
 const longestDetails = 160;
 /** Fields about where it happened come after those about what happened: a row does not fit both. */
 const plumbing = [
+  'session_start',
+  'enhanced_recording',
+  'recording_head',
   'server_hostname',
   'addr.remote',
   'sid',
@@ -49,10 +52,14 @@ const plumbing = [
   'received',
 ];
 
+/** Of a session, the id comes first: `tsh play` takes it. */
+const rank = ({ event }: AuditEvent, field: string): number =>
+  field === 'sid' && event.startsWith('session.') ? -2 : plumbing.indexOf(field);
+
 export function rowOf(event: AuditEvent): string[] {
   const details = Object.entries(event)
     .filter(([key, value]) => !common.has(key) && value !== undefined && value !== '')
-    .sort(([a], [b]) => plumbing.indexOf(a) - plumbing.indexOf(b))
+    .sort(([a], [b]) => rank(event, a) - rank(event, b))
     .map(([key, value]) => `${key}=${typeof value === 'string' ? value : JSON.stringify(value)}`)
     .join(' ');
   const shown = details.length > longestDetails ? `${details.slice(0, longestDetails)}...` : details;

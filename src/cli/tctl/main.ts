@@ -3,6 +3,7 @@ import { type Commands, runCommand } from '../program.ts';
 import { accessCommands } from './access/access-commands.ts';
 import { authCommands } from './auth/auth-commands.ts';
 import { inventoryCommands } from './inventory-commands.ts';
+import { recordingCommands } from './recordings/recording-commands.ts';
 import { requestCommands } from './requests/request-commands.ts';
 import { resourceCommands } from './resources/resource-commands.ts';
 import { tctlProgram } from './program.ts';
@@ -39,6 +40,7 @@ const commands: Commands = {
   ...inventoryCommands,
   ...requestCommands,
   ...sessionCommands,
+  ...recordingCommands,
   doctor: async () => (await import('./doctor.ts')).examine,
   version: async () => (await import('../version-command.ts')).printVersion,
 };

@@ -2,6 +2,7 @@ import type { CommandSpec, FlagSpec, ProgramSpec } from '../args.ts';
 import { accessCommandSpecs } from './access/access-commands.ts';
 import { authCommandSpecs } from './auth/auth-commands.ts';
 import { globalFlags } from './global-flags.ts';
+import { recordingCommandSpecs } from './recordings/recording-commands.ts';
 import { requestCommandSpecs } from './requests/request-commands.ts';
 import { resourceCommandSpecs } from './resources/resource-commands.ts';
 import { lockCommands } from './lock-commands.ts';
@@ -284,6 +285,7 @@ export const tctlProgram: ProgramSpec = {
     ...accessCommandSpecs,
     ...inventoryCommandSpecs,
     ...requestCommandSpecs,
+    ...recordingCommandSpecs,
     { name: 'version', help: 'Print the version.' },
     ...['update', 'top'].map((name) => refused(name)),
   ],
