@@ -36,8 +36,12 @@ function linesOf(lines: readonly Line[], grid: Grid): string {
   return text;
 }
 
-const isBlank = ({ cells }: Line, x: number): boolean =>
-  cells[x * cellSize] === 0 && cells[x * cellSize + 2] === 0 && cells[x * cellSize + 3] === 0;
+/** A plain blank that was written looks like a cell that was not. */
+const isBlank = ({ cells, marks }: Line, x: number): boolean =>
+  (cells[x * cellSize] === 0 || cells[x * cellSize] === 0x20) &&
+  cells[x * cellSize + 2] === 0 &&
+  cells[x * cellSize + 3] === 0 &&
+  marks?.has(x) !== true;
 
 const penOf = ({ cells }: Line, x: number): Pen => ({
   foreground: cells[x * cellSize + 1] ?? 0,
