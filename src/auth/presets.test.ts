@@ -77,6 +77,7 @@ it('each of them opens these operations and no others', () => {
       "log.recover: -",
       "log.recovery: -",
       "recording.erase: -",
+      "recording.list: admin access editor auditor",
       "recording.open: admin access editor auditor",
       "recording.read: admin access editor auditor",
       "recording.upload: -",
