@@ -128,9 +128,9 @@ describe('the web port', () => {
     const token = new URL(invite).pathname.split('/').at(-1) ?? '';
     const other = token.startsWith('0') ? `1${token.slice(1)}` : `0${token.slice(1)}`;
     const guesses = [other, 'f'.repeat(32), token.slice(0, -1), `${token}0`, token.toUpperCase(), 'x'];
-    for (const of of ['/web/invite', '/web/reset', '/v1/webapi/users/password/token']) {
+    for (const place of ['/web/invite', '/web/reset', '/v1/webapi/users/password/token']) {
       const answers = [];
-      for (const guess of guesses) answers.push(withoutId(await here.web(`${of}/${guess}`)));
+      for (const guess of guesses) answers.push(withoutId(await here.web(`${place}/${guess}`)));
       expect(new Set(answers.map((one) => JSON.stringify(one))).size).toBe(1);
       expect(answers[0]).toMatchObject({ status: 403 });
     }

@@ -195,8 +195,8 @@ describe('what a log costs does not grow with its age', () => {
     }
     const slotsInPart = eventsInPart / eventsInSlot;
     // One part, and twice a page of the store: to find the time, and where the part begins.
-    for (const of of found)
-      for (const { slots } of of) expect(slots).toBeLessThanOrEqual(slotsInPart + 2 * 64 + 20);
+    for (const one of found)
+      for (const { slots } of one) expect(slots).toBeLessThanOrEqual(slotsInPart + 2 * 64 + 20);
     // The index itself is read, two bytes for each of its terms.
     const bytes = found.map(([first]) => first?.blobBytes ?? 0);
     for (const [i, one] of bytes.entries()) expect(one).toBeLessThanOrEqual(1_000 * 2 ** i);
