@@ -44,6 +44,14 @@ async function write(all: readonly Chunk[]): Promise<void> {
 }
 
 describe('a recording in a file', () => {
+  it('cannot be a directory, nor lie where none is', async () => {
+    await expect(openRecordingFile(folder)).rejects.toMatchObject({
+      code: 'unavailable',
+      message: `cannot read the recording ${folder}: EISDIR: illegal operation on a directory, read`,
+    });
+    await expect(openRecordingFile(path)).rejects.toMatchObject({ code: 'not_found' });
+  });
+
   it('is read as it was written, in pieces of any size, for its owner alone', async () => {
     await write(chunks(5));
     expect(await readAll()).toEqual([0, 1, 2, 3, 4]);

@@ -1,6 +1,6 @@
 import { type FileHandle, open } from 'node:fs/promises';
 import { z } from 'zod';
-import { CodedError, messageOf } from '../base/errors.ts';
+import { CodedError, isCoded, messageOf } from '../base/errors.ts';
 import {
   type ChainEnd,
   type Chunk,
@@ -133,7 +133,7 @@ export async function openRecordingFile(path: string): Promise<OpenedRecording> 
     return new Reading(path, file, await readPreamble(path, file));
   } catch (e) {
     await file.close();
-    throw e;
+    throw isCoded(e) ? e : failure('read', path, e);
   }
 }
 

@@ -27,12 +27,12 @@ function targetIn(invocation: Invocation): { readonly kind: LockKind; readonly t
 }
 
 /** `tctl lock` */
-export async function lock(invocation: Invocation, io: CliIo): Promise<number> {
+export async function lock(invocation: Invocation, io: CliIo, ask = withAuth): Promise<number> {
   const target = targetIn(invocation);
   const ttl = invocation.text('ttl');
   const message = invocation.text('message') ?? '';
   const ttlSeconds = ttl === undefined ? {} : { ttlSeconds: parseTtl(ttl, '--ttl') };
-  const made = await withAuth(invocation, io, (auth) =>
+  const made = await ask(invocation, io, (auth) =>
     heardOrDone(auth.call(createLock, { ...target, message, ...ttlSeconds }), io),
   );
   if (made === undefined) {
@@ -56,8 +56,8 @@ export async function lock(invocation: Invocation, io: CliIo): Promise<number> {
 }
 
 /** `tctl locks ls`: locks, and passwords that failed logins have locked. */
-export async function listLocks(invocation: Invocation, io: CliIo): Promise<number> {
-  const [{ locks }, { users }] = await withAuth(invocation, io, (auth) =>
+export async function listLocks(invocation: Invocation, io: CliIo, ask = withAuth): Promise<number> {
+  const [{ locks }, { users }] = await ask(invocation, io, (auth) =>
     Promise.all([auth.call(lockList, {}), auth.call(userList, {})]),
   );
   const now = io.world.now();
@@ -71,10 +71,10 @@ export async function listLocks(invocation: Invocation, io: CliIo): Promise<numb
 }
 
 /** `tctl unlock` */
-export async function unlock(invocation: Invocation, io: CliIo): Promise<number> {
+export async function unlock(invocation: Invocation, io: CliIo, ask = withAuth): Promise<number> {
   const lockId = (invocation.arg('id') ?? '').trim();
   if (lockId === '') throw new CodedError('bad_request', 'Need an argument: id');
-  await withAuth(invocation, io, (auth) => heardOrDone(auth.call(deleteLock, { lockId }), io));
+  await ask(invocation, io, (auth) => heardOrDone(auth.call(deleteLock, { lockId }), io));
   io.stdout.write(`Lock "${lockId}" has been deleted\n`);
   return 0;
 }

@@ -11,8 +11,8 @@ import { withAuth } from './connect.ts';
 import { heardOrDone } from './lost-answer.ts';
 
 /** `tctl sessions ls` */
-export async function listSessions(invocation: Invocation, io: CliIo): Promise<number> {
-  const running = await withAuth(invocation, io, (auth) => auth.call(list, {}));
+export async function listSessions(invocation: Invocation, io: CliIo, ask = withAuth): Promise<number> {
+  const running = await ask(invocation, io, (auth) => auth.call(list, {}));
   const shown = filteredSessions(running, { user: invocation.text('user'), node: invocation.text('node') });
   io.stdout.write(
     invocation.text('format') === 'json' ? sessionsJson(shown) : sessionsText(shown, io.world.now()),
@@ -29,19 +29,24 @@ const lockSeconds = 600;
 const uuid = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 
 /** `tctl sessions end`: by a lock on the session, which every node follows. */
-export async function endSession(invocation: Invocation, io: CliIo): Promise<number> {
+export async function endSession(
+  invocation: Invocation,
+  io: CliIo,
+  ask = withAuth,
+  wait = pause,
+): Promise<number> {
   const sid = (invocation.arg('session-id') ?? '').trim().toLowerCase();
   if (!uuid.test(sid))
     throw new CodedError('bad_request', `${JSON.stringify(sid)} is not a valid session ID (must be GUID)`);
   const message = invocation.text('message') ?? 'this session was ended by an administrator';
-  return withAuth(invocation, io, async (auth) => {
+  return ask(invocation, io, async (auth) => {
     const session = await running(auth, sid);
     if (session === undefined)
       throw new CodedError('not_found', `session '${sid}' not found or it has ended`);
     const lock = { kind: 'session', target: sid, message, ttlSeconds: lockSeconds } as const;
     await heardOrDone(auth.call(createLock, lock), io);
     const what = `session ${sid} of ${session.user} on ${session.nodename}`;
-    if (await hasEnded(auth, sid, io)) {
+    if (await hasEnded(auth, sid, io, wait)) {
       io.stdout.write(`Ended ${what}.\n`);
       return 0;
     }
@@ -55,11 +60,11 @@ export async function endSession(invocation: Invocation, io: CliIo): Promise<num
 const running = async (auth: AuthClient, sid: string): Promise<RunningSession | undefined> =>
   (await auth.call(list, {})).sessions.find((one) => one.sid === sid);
 
-async function hasEnded(auth: AuthClient, sid: string, io: CliIo): Promise<boolean> {
+async function hasEnded(auth: AuthClient, sid: string, io: CliIo, wait: typeof pause): Promise<boolean> {
   const began = io.world.monotonic();
   while (io.world.monotonic() - began < confirmedWithinMs) {
     if ((await running(auth, sid)) === undefined) return true;
-    await pause(askEveryMs);
+    await wait(askEveryMs);
   }
   return false;
 }

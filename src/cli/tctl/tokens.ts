@@ -15,8 +15,8 @@ type Token = OutputOf<typeof tokenList>['tokens'][number];
  * `tctl tokens ls`. Shows ids, never secrets. Columns for joins and uses appear where they have something to
  * show.
  */
-export async function listTokens(invocation: Invocation, io: CliIo): Promise<number> {
-  const { tokens } = await withAuth(invocation, io, (auth) => auth.call(tokenList, {}));
+export async function listTokens(invocation: Invocation, io: CliIo, ask = withAuth): Promise<number> {
+  const { tokens } = await ask(invocation, io, (auth) => auth.call(tokenList, {}));
   if (invocation.text('format') === 'json') {
     io.stdout.write(`${JSON.stringify(tokens.map(resourceOf), undefined, 4)}\n`);
     return 0;
@@ -50,10 +50,10 @@ export async function listTokens(invocation: Invocation, io: CliIo): Promise<num
 }
 
 /** `tctl tokens rm` */
-export async function removeToken(invocation: Invocation, io: CliIo): Promise<number> {
+export async function removeToken(invocation: Invocation, io: CliIo, ask = withAuth): Promise<number> {
   const token = (invocation.arg('token') ?? '').trim();
   if (token === '') throw new CodedError('bad_request', 'Need an argument: token');
-  const removed = withAuth(invocation, io, (auth) => heardOrDone(auth.call(deleteToken, { token }), io));
+  const removed = ask(invocation, io, (auth) => heardOrDone(auth.call(deleteToken, { token }), io));
   await removed.catch((e: unknown) => {
     if (!isCoded(e, 'not_found')) throw e;
     throw new CodedError('not_found', `key /tokens/${token} is not found`, { cause: e });

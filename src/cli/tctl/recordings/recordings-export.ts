@@ -13,10 +13,10 @@ interface Written {
 }
 
 /** `tctl recordings export`: whole, or no file. */
-export async function exportRecorded(invocation: Invocation, io: CliIo): Promise<number> {
+export async function exportRecorded(invocation: Invocation, io: CliIo, ask = withAuth): Promise<number> {
   const sid = sessionIn(invocation);
   const path = invocation.arg('file') ?? '';
-  const { isOver, chunks, bytes } = await withAuth(invocation, io, async (auth) => {
+  const { isOver, chunks, bytes } = await ask(invocation, io, async (auth) => {
     const fetched = await fetchRecording(auth, sid);
     return { isOver: fetched.isOver, ...(await writeFile(fetched, path)) };
   });

@@ -18,12 +18,12 @@ import { withAuth } from '../connect.ts';
  * `tctl recordings search`: prints lines as they are found, session by session; holds one piece of one
  * recording at a time. Status 1 when there are none, as with grep(1).
  */
-export async function searchRecorded(invocation: Invocation, io: CliIo): Promise<number> {
+export async function searchRecorded(invocation: Invocation, io: CliIo, ask = withAuth): Promise<number> {
   const wanted = invocation.arg('text') ?? '';
   if (wanted === '') throw new CodedError('bad_request', 'which text is looked for must not be empty');
   const query = recordingQuery(invocation, io);
   const print = invocation.text('format') === 'json' ? jsonLine : textLine;
-  return withAuth(invocation, io, async (auth) => {
+  return ask(invocation, io, async (auth) => {
     const { recordings, truncated } = await auth.call(listRecordings, query);
     let found = 0;
     for (const recording of recordings) {

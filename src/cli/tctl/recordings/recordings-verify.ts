@@ -42,12 +42,12 @@ interface Verified extends Walked {
  * `tctl recordings verify`: the chain, the seal of each chunk, and what is in it.
  * @throws CodedError `damaged`, with the first bad chunk.
  */
-export async function verifyRecorded(invocation: Invocation, io: CliIo): Promise<number> {
+export async function verifyRecorded(invocation: Invocation, io: CliIo, ask = withAuth): Promise<number> {
   const named = invocation.arg('session-id or file') ?? '';
   const told = invocation.text('head');
   const verified = existsSync(named)
     ? await verifyFile(named, told)
-    : await verifyStored(named, told, invocation, io);
+    : await verifyStored(named, told, invocation, io, ask);
   if (invocation.text('format') === 'json') io.stdout.write(`${JSON.stringify(verified)}\n`);
   else io.stdout.write(verifiedText(verified));
   return 0;
@@ -85,13 +85,14 @@ async function verifyStored(
   told: string | undefined,
   invocation: Invocation,
   io: CliIo,
+  ask: typeof withAuth,
 ): Promise<Verified> {
   if (!isSessionId(sid))
     throw new CodedError(
       'bad_request',
       `'${sid.slice(0, 64)}' is not a valid session ID (must be GUID), and no such file`,
     );
-  return withAuth(invocation, io, async (auth) => {
+  return ask(invocation, io, async (auth) => {
     const { key, chunks } = await fetchRecording(auth, sid);
     const walked = await walk(sid, chunks(), key);
     return compared(walked, told ?? (await headInAudit(auth, walked, io)));

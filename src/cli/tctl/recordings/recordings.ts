@@ -20,11 +20,9 @@ export function sessionIn(invocation: Invocation): string {
 }
 
 /** `tctl recordings ls` */
-export async function listRecorded(invocation: Invocation, io: CliIo): Promise<number> {
+export async function listRecorded(invocation: Invocation, io: CliIo, ask = withAuth): Promise<number> {
   const query = recordingQuery(invocation, io);
-  const { recordings, truncated } = await withAuth(invocation, io, (auth) =>
-    auth.call(listRecordings, query),
-  );
+  const { recordings, truncated } = await ask(invocation, io, (auth) => auth.call(listRecordings, query));
   const isJson = invocation.text('format') === 'json';
   io.stdout.write(isJson ? recordingLines(recordings) : recordingTable(recordings));
   if (truncated) io.stderr.write(truncatedText(recordings.length));
@@ -32,12 +30,12 @@ export async function listRecorded(invocation: Invocation, io: CliIo): Promise<n
 }
 
 /** `tctl recordings erase` */
-export async function eraseRecorded(invocation: Invocation, io: CliIo): Promise<number> {
+export async function eraseRecorded(invocation: Invocation, io: CliIo, ask = withAuth): Promise<number> {
   const sid = sessionIn(invocation);
   const reason = invocation.text('reason') ?? '';
   const question = `Destroy the key of the recording of session ${sid}? Nobody will ever play it.`;
   await confirm(io, question, invocation.on('yes'));
-  await withAuth(invocation, io, (auth) => auth.call(eraseRecording, { sid, reason }));
+  await ask(invocation, io, (auth) => auth.call(eraseRecording, { sid, reason }));
   io.stdout.write(`The recording of session ${sid} was erased.\n`);
   return 0;
 }
