@@ -56,6 +56,7 @@ import { updateResource } from './resource/update-resource.ts';
 import { establishTrust } from './trust/establish-trust.ts';
 import { followTrust } from './trust/follow-trust.ts';
 import { leafAuthorities } from './trust/leaf-authorities.ts';
+import { findSession } from './session/find-session.ts';
 import { listSessions } from './session/list-sessions.ts';
 import { createToken } from './token/create-token.ts';
 import { deleteToken } from './token/delete-token.ts';
@@ -84,7 +85,7 @@ export const useCases: readonly Bound[] = [
   ...[createToken, listTokens, deleteToken],
   ...[establishTrust, followTrust, leafAuthorities],
   ...[joinHost, renewHost, heartbeat, listHosts, removeHost],
-  ...[listSessions],
+  ...[findSession, listSessions],
   ...[createLock, listLocks, deleteLock],
   ...[listResources, readResource, readResourceHistory, exportResources],
   ...[createResource, updateResource, deleteResource],

@@ -89,6 +89,7 @@ it('each of them opens these operations and no others', () => {
       "resource.list: admin editor auditor",
       "resource.read: admin editor auditor",
       "resource.update: admin editor",
+      "session.find: admin access editor auditor",
       "session.list: admin access editor auditor",
       "token.create: editor",
       "token.delete: editor",

@@ -35,7 +35,7 @@ export function sessionsText({ sessions, unnamed }: RunningSessions, now: Instan
     sessions.length === 0
       ? 'No sessions with a terminal run now.\n'
       : formatTable(
-          ['ID', 'User', 'Login', 'Node', 'Since', 'Idle', 'From'],
+          ['ID', 'User', 'Login', 'Node', 'Since', 'Idle', 'From', 'Joined by'],
           sessions.map((one) => [
             one.sid,
             one.user,
@@ -44,6 +44,7 @@ export function sessionsText({ sessions, unnamed }: RunningSessions, now: Instan
             wholeSeconds(one.startedAt),
             one.idleSince === undefined ? '-' : silence(one.idleSince, now),
             one.from,
+            guestsOf(one),
           ]),
         );
   const more = unnamed.map(
@@ -51,6 +52,9 @@ export function sessionsText({ sessions, unnamed }: RunningSessions, now: Instan
   );
   return [table, ...more].join('');
 }
+
+const guestsOf = ({ guests = [] }: RunningSession): string =>
+  guests.length === 0 ? '-' : guests.map(({ user, mode }) => `${user} (${mode})`).join(', ');
 
 /** Clocks may differ by a little. */
 const silence = (since: Instant, now: Instant): string =>

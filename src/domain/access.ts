@@ -1,3 +1,4 @@
+import { mayJoinByRule } from './join-session.ts';
 import { expandLogin } from './login-template.ts';
 import type { AccessOptions } from './role-options.ts';
 import type { RoleSpec, Traits } from './role-spec.ts';
@@ -33,6 +34,23 @@ export function checkServerAccess({ roles, traits, login, labels }: ServerAccess
   if (!index.allows(labels).some((at) => granting.has(at)))
     return { status: 'denied', reason: `no role allows the login "${login}" on this server` };
   return { status: 'allowed', options: index.options(granting) };
+}
+
+/**
+ * Whether a person may connect to a server to join sessions there, and nothing else: where one role allows
+ * the server, or some sessions to be joined, and none denies the server. Which, `joinModesOf` decides.
+ */
+export function checkJoinAccess({ roles, labels }: Pick<ServerAccess, 'roles' | 'labels'>): Access {
+  const index = rolesIndex(roles);
+  const [denies] = index.denies(labels);
+  if (denies !== undefined)
+    return {
+      status: 'denied',
+      reason: `role "${roles[denies]?.name ?? ''}" denies servers with these labels`,
+    };
+  if (index.allows(labels).length === 0 && !mayJoinByRule(roles))
+    return { status: 'denied', reason: 'no role allows this server, nor to join a session' };
+  return { status: 'allowed', options: index.options(new Set()) };
 }
 
 /** By the first role that denies it. */

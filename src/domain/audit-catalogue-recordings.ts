@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { instant } from '../base/time.ts';
 import { auth, count, row, text, texts } from './audit-fields.ts';
 import { auditKind } from './audit-kind.ts';
+import { joinModes } from './role-joining.ts';
 
 const node = ['Node'] as const;
 
@@ -14,11 +15,24 @@ const whole = row({
   recording_lost_bytes: count,
 });
 
+/** `session_user` and `session_login` are whose session it is. */
+const part = row({ mode: z.enum(joinModes), session_user: text, session_login: text });
+
 /**
  * The audit events of the ends of sessions and of their recordings: a part of `audit-catalogue.ts`, which has
  * the rules for all of them. `sid` is the session; `user` is who did it, `session_user` whose session it is.
  */
 export const recordingEvents = {
+  /** Somebody takes part in the session of another person: 4.4 has the event, what it says is ours. */
+  sessionJoin: auditKind('session.join', 'T2001I', node, part),
+  /** Somebody wanted to, and was refused. `session` is what they asked for, as they wrote it. */
+  sessionJoinFailure: auditKind(
+    'session.join',
+    'T2001W',
+    node,
+    row({ success: z.literal(false), error: text, session: text, mode: text }),
+  ),
+  sessionLeave: auditKind('session.leave', 'T2003I', node, part),
   sessionEnd: auditKind(
     'session.end',
     'T2004I',

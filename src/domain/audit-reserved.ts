@@ -16,7 +16,6 @@ export interface ReservedEvent {
   readonly why: string;
 }
 
-const noJoining = 'nobody can join the session of another person';
 const noX11 = 'X11 is not forwarded';
 const noKernelEvents = 'what programs do is not watched in the kernel';
 const noSingleSignOn = 'there is no single sign-on';
@@ -29,7 +28,6 @@ const reserve = (
 
 /** Source: the audit log of 4.4. A row moves to `audit-catalogue.ts` with the change that emits its event. */
 export const reserved: readonly ReservedEvent[] = [
-  ...reserve(noJoining, ['Node'], ['session.join', 'T2001I'], ['session.leave', 'T2003I']),
   ...reserve(noX11, ['Node'], ['x11-forward', 'T3008I'], ['x11-forward', 'T3008W']),
   ...reserve(
     noKernelEvents,

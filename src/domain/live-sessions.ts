@@ -1,8 +1,10 @@
 import { z } from 'zod';
 import { isCleanText } from '../base/clean-text.ts';
 import { instant } from '../base/time.ts';
+import { joinModes } from './role-joining.ts';
 import { utf8Bytes } from './label-limits.ts';
 
+export const mostGuestsTold = 8;
 const line = (longest: number): z.ZodString => z.string().max(longest).refine(isCleanText, 'one clean line');
 
 /** A session with a terminal that runs now, as its node tells it. */
@@ -16,6 +18,11 @@ export const liveSession = z.object({
   startedAt: instant,
   /** Since then nothing went either way; absent where that is for less than `idleAfterMs`. */
   idleSince: instant.optional(),
+  /** Who takes part besides the owner, and how; absent where nobody does. Of many, the first. */
+  guests: z
+    .array(z.object({ user: line(255), mode: z.enum(joinModes) }))
+    .max(mostGuestsTold)
+    .optional(),
 });
 export type LiveSession = z.infer<typeof liveSession>;
 

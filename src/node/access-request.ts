@@ -2,7 +2,7 @@ import { CodedError } from '../base/errors.ts';
 import type { Instant } from '../base/time.ts';
 import { lockText, type LockSubject } from '../domain/lock.ts';
 import type { AccessOptions } from '../domain/role-options.ts';
-import type { RoleSpec } from '../domain/role-spec.ts';
+import type { RoleSpec, Traits } from '../domain/role-spec.ts';
 import type { Certificate } from '../pki/ssh-certificate.ts';
 import { userIdentityOf, type UserIdentity } from '../pki/user-certificate.ts';
 import { WireError } from '../pki/wire.ts';
@@ -24,6 +24,9 @@ export interface Grant {
   readonly cluster?: string;
   readonly login: string;
   readonly options: AccessOptions;
+  /** By which it was decided: those of the person, and those of approved requests. */
+  readonly roles: readonly RoleSpec[];
+  readonly traits: Traits;
 }
 
 export interface AccessRequest {

@@ -46,6 +46,7 @@ beforeEach(() => {
 });
 
 const grantOf = (wish: Partial<Grant['options']> = {}): Grant => ({
+  ...{ roles: [], traits: {} },
   ...{ username: 'ann', login: 'joe' },
   options: {
     ...{ forwardAgent: true, portForwarding: true, disconnectExpiredCert: false, enterOnFullDisk: false },

@@ -1,7 +1,8 @@
 import { second } from '../base/duration.ts';
 import { CodedError } from '../base/errors.ts';
 import type { Instant } from '../base/time.ts';
-import { checkServerAccess, type Subject } from '../domain/access.ts';
+import { checkJoinAccess, checkServerAccess, type Subject } from '../domain/access.ts';
+import { joinLogin } from '../domain/join-session.ts';
 import type { RoleSpec } from '../domain/role-spec.ts';
 import { authorityBlobs } from '../pki/ssh-key.ts';
 import type { UserIdentity } from '../pki/user-certificate.ts';
@@ -82,12 +83,14 @@ function decideOwnAccess(
   const locked = lockFor(views, request);
   if (locked !== undefined) throw refuse(locked);
   const asked = { traits: subject.traits, login, labels };
-  const access = checkServerAccess({ ...asked, roles: [...own, ...held] });
+  const roles = [...own, ...held];
+  const check = login === joinLogin ? checkJoinAccess : checkServerAccess;
+  const access = check({ ...asked, roles });
   if (access.status === 'denied') throw refuse(access.reason);
-  const isByRequest = held.length > 0 && checkServerAccess({ ...asked, roles: own }).status === 'denied';
+  const isByRequest = held.length > 0 && check({ ...asked, roles: own }).status === 'denied';
   // The certificate ends no later than the request, and with it what the request alone allows.
   const options = isByRequest ? { ...access.options, disconnectExpiredCert: true } : access.options;
-  return { username, login, options };
+  return { username, login, options, roles, traits: subject.traits };
 }
 
 /**

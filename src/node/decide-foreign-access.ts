@@ -1,4 +1,5 @@
-import { checkServerAccess } from '../domain/access.ts';
+import { checkJoinAccess, checkServerAccess } from '../domain/access.ts';
+import { joinLogin } from '../domain/join-session.ts';
 import { toAuthorizedKeyLine } from '../pki/ssh-key.ts';
 import { foreignPerson, lockSubjectOf } from '../views/foreign-person.ts';
 import { clusterOfKey, findTrusted, type NamedTrust } from '../views/trusted-clusters.ts';
@@ -42,10 +43,12 @@ export function decideForeignAccess(
   const locked = lockOnForeigner(views, request, cluster);
   if (locked !== undefined) throw refuse(locked);
   const roles = rolesOf(views, person.roleNames, refuse);
-  const access = checkServerAccess({ roles, traits: person.traits, login, labels });
+  const { traits } = person;
+  const check = login === joinLogin ? checkJoinAccess : checkServerAccess;
+  const access = check({ roles, traits, login, labels });
   if (access.status === 'denied') throw refuse(access.reason);
   const options = { ...access.options, disconnectExpiredCert: true };
-  return { username: person.username, cluster: person.clusterName, login, options };
+  return { username: person.username, cluster: person.clusterName, login, options, roles, traits };
 }
 
 /** By which lock of this cluster somebody of another one is kept out now. */

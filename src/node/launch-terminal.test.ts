@@ -11,7 +11,7 @@ import type { SessionRecording } from './recording/session-recordings.ts';
 import { SessionAudit } from './session-audit.ts';
 import type { SessionContext } from './session-context.ts';
 import { planOf } from './session-plan.ts';
-import { testAudit, testChannel, testSubject } from './testing.ts';
+import { noLists, testAudit, testChannel, testSubject } from './testing.ts';
 
 /** The terminals that were made, the programs that were started, and what the system lacks. */
 interface Machine {
@@ -92,7 +92,7 @@ async function launched({ context: more = {}, options = {} }: Wish = {}) {
     agent: { lend: () => Promise.resolve('/tmp/agent') },
     onActivity: () => (active += 1),
     idleMs: () => 0,
-    liveSessions: { begin: () => () => undefined },
+    liveSessions: noLists,
     ...more,
   } as unknown as SessionContext;
   const answers = { accept: () => undefined, reject: () => undefined };
@@ -103,6 +103,7 @@ async function launched({ context: more = {}, options = {} }: Wish = {}) {
     ...{ plan, audit: sessionAudit, channel: made.channel, variables: new Map() },
     ...{ terminal: { term: 'xterm', modes: new Map([[1, 2]]) }, size: () => size, lendsAgent: false },
     recording: undefined,
+    shared: undefined,
     ...options,
   });
   const [terminal] = machine.terminals;

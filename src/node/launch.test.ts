@@ -81,6 +81,7 @@ async function launched({ command = 'true', subsystem, context: more = {}, optio
     ...{ terminal: undefined, size: () => ({ columns: 1, rows: 1, widthPixels: 0, heightPixels: 0 }) },
     lendsAgent: false,
     recording: undefined,
+    shared: undefined,
     ...options,
   });
   const [program] = programs;

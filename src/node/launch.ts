@@ -9,6 +9,7 @@ import { EventQueue } from './event-queue.ts';
 import { loginAccount } from './login-account.ts';
 import { launchFailure } from './launch-failure.ts';
 import { readUserEnvironment } from './read-user-environment.ts';
+import type { SharedTerminal } from './joining/shared-terminal.ts';
 import type { SessionRecording } from './recording/session-recordings.ts';
 import { endOf, terminalRead } from './output-end.ts';
 import { sessionEnvironment } from './session-environment.ts';
@@ -28,6 +29,8 @@ export interface LaunchOptions {
   readonly lendsAgent: boolean;
   /** Of what its terminal shows. */
   readonly recording: SessionRecording | undefined;
+  /** Told of all that its terminal shows. */
+  readonly shared: Pick<SharedTerminal, 'connect' | 'output' | 'resized'> | undefined;
 }
 
 /** A running program, connected to its channel. */
@@ -200,10 +203,16 @@ function joinTerminal(
   options: LaunchOptions,
   { process, pty }: Started & { readonly pty: Pty },
 ): Launched {
-  const { channel, audit, recording } = options;
+  const { channel, audit, recording, shared } = options;
   const unread = new AbortController();
   count(context, options, [pty.stream]);
   const output = recording === undefined ? pty.stream : pty.stream.pipe(recording.tap());
+  if (shared !== undefined) {
+    shared.connect(pty.stream);
+    output.on('data', (chunk: Buffer) => {
+      shared.output(chunk);
+    });
+  }
   output.pipe(channel, { end: false });
   channel.pipe(pty.stream, { end: false });
   return {
@@ -211,6 +220,7 @@ function joinTerminal(
     resize: (size) => {
       pty.resize(size);
       recording?.resized(size);
+      shared?.resized(size);
     },
     cut: recording === undefined ? never : recording.failed.then((why) => tellUnrecorded(audit, why)),
     outputDone: () => terminalRead(output, channel, unread.signal),

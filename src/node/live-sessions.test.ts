@@ -4,11 +4,12 @@ import { minute } from '../base/time.ts';
 import type { LiveSession } from '../domain/live-sessions.ts';
 import { LiveSessionList, noOthers } from './live-sessions.ts';
 
+type Guest = NonNullable<LiveSession['guests']>[number];
 const sid = (n: number): string => `00000000-0000-4000-8000-00000000000${n}`;
 
 function setUp(elsewhere: readonly LiveSession[] = []) {
   const world = fakeWorld();
-  const seen = { changes: 0, published: [] as (readonly LiveSession[])[], idleMs: 0 };
+  const seen = { changes: 0, published: [] as (readonly LiveSession[])[], guests: [] as Guest[], idleMs: 0 };
   const list = new LiveSessionList({
     world,
     onChange: () => seen.changes++,
@@ -22,10 +23,34 @@ function setUp(elsewhere: readonly LiveSession[] = []) {
     list.begin({
       ...{ sid: sid(n), user: 'alice', login: 'root', from: '10.0.0.1', startedAt: world.now() },
       idleMs: () => seen.idleMs,
+      guests: () => seen.guests,
     });
   const known = () => list.report().known.map((one) => one.sid);
   return { world, seen, list, begin, known };
 }
+
+describe('who takes part in a session', () => {
+  it('is told when they come and go, and of many the first', () => {
+    const { list, begin, seen } = setUp();
+    begin(1);
+    expect(list.report().known[0]).not.toHaveProperty('guests');
+    seen.guests = Array.from({ length: 9 }, (_, i) => ({ user: `u${i}`, mode: 'observer' }));
+    list.changed();
+    expect([seen.changes, list.report().known[0]?.guests?.length]).toEqual([2, 8]);
+  });
+  it('is asked of other processes of the node', () => {
+    const elsewhere = {
+      sid: sid(2),
+      user: 'a',
+      login: 'b',
+      from: '::1',
+      startedAt: '2026-01-01T00:00:00.000Z',
+    };
+    const { list, begin } = setUp([elsewhere]);
+    begin(1);
+    expect([1, 2, 3].map((n) => list.isElsewhere(sid(n)))).toEqual([false, true, false]);
+  });
+});
 
 describe('the sessions of a node', () => {
   it('are listed while they run, and each change is told', () => {

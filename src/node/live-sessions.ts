@@ -1,12 +1,13 @@
 import { type Instant, minute, plusMs } from '../base/time.ts';
 import type { World } from '../base/world.ts';
-import { type LiveSession, type LiveSessions, reportOf } from '../domain/live-sessions.ts';
+import { type LiveSession, type LiveSessions, mostGuestsTold, reportOf } from '../domain/live-sessions.ts';
 
 /** From then on a session counts as idle, and since when is told. */
 export const idleAfterMs = 5 * minute;
 
 /** A session with a terminal that has begun. */
-export interface BegunSession extends Omit<LiveSession, 'idleSince'> {
+export interface BegunSession extends Omit<LiveSession, 'idleSince' | 'guests'> {
+  readonly guests: () => NonNullable<LiveSession['guests']>;
   /** For how long nothing went either way. */
   readonly idleMs: () => number;
 }
@@ -57,6 +58,16 @@ export class LiveSessionList {
     return reportOf([...here, ...elsewhere]);
   }
 
+  /** Somebody joined or left one. */
+  changed(): void {
+    this.#changed();
+  }
+
+  /** It runs in another process of this node. */
+  isElsewhere(sid: string): boolean {
+    return !this.#here.has(sid) && this.#options.others.sessions().some((one) => one.sid === sid);
+  }
+
   close(): void {
     this.#options.others.close();
   }
@@ -67,9 +78,14 @@ export class LiveSessionList {
   }
 
   #own(): readonly LiveSession[] {
-    return [...this.#here.values()].map(({ idleMs, ...session }) => {
+    return [...this.#here.values()].map(({ idleMs, guests, ...session }) => {
       const idleSince = this.#silenceOf(session.sid, idleMs());
-      return idleSince === undefined ? session : { ...session, idleSince };
+      const known = guests().slice(0, mostGuestsTold);
+      return {
+        ...session,
+        ...(idleSince !== undefined && { idleSince }),
+        ...(known.length > 0 && { guests: known }),
+      };
     });
   }
 

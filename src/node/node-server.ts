@@ -6,6 +6,7 @@ import { version } from '../base/version.ts';
 import type { AccessRequest } from './access-request.ts';
 import { decideAccess, lastWordsFor, lockForSession, userAuthoritiesOf } from './decide-access.ts';
 import { signingCluster } from './decide-foreign-access.ts';
+import { joinLogin } from '../domain/join-session.ts';
 import { foreignUsername } from '../domain/foreign-username.ts';
 import type { NodeViews } from './node-views.ts';
 import type { RefusedLogins } from './refused-logins.ts';
@@ -36,6 +37,7 @@ export function nodeServer(
     {
       hostKeys: hostKeysOf(identity.server()),
       userAuthorities: () => userAuthoritiesOf(views),
+      openLogin: joinLogin,
       now: () => BigInt(Math.floor(Date.parse(world.now()) / 1000)),
       authorize: (certificate, login) => {
         decide('at_login', certificate, login);

@@ -18,6 +18,7 @@ const options: Grant['options'] = {
   recordSession: 'usual',
 } as Grant['options'];
 const grantOf = (wish: Partial<Grant['options']> = {}): Grant => ({
+  ...{ roles: [], traits: {} },
   ...{ username: 'ann', login: 'joe' },
   options: { ...options, ...wish },
 });

@@ -1,6 +1,9 @@
 import { CodedError, messageOf } from '../base/errors.ts';
 import { second } from '../base/duration.ts';
+import { checkServerAccess } from '../domain/access.ts';
 import { catalogue } from '../domain/audit-catalogue.ts';
+import { joinLogin, joinModesOf } from '../domain/join-session.ts';
+import type { JoinMode } from '../domain/role-joining.ts';
 import {
   type ConnectionHandlers,
   type ForwardOpen,
@@ -12,6 +15,7 @@ import { ConnectionAgent } from './agent-socket.ts';
 import { Deadline } from './connection-limits.ts';
 import { idleTimeout } from './idle-timeout.ts';
 import type { Grant } from './access-request.ts';
+import type { SharedAbout } from './joining/shared-terminal.ts';
 import { loginAccount } from './login-account.ts';
 import type { AuditSubject } from './node-audit.ts';
 import { forwardPort } from './port-forward.ts';
@@ -104,6 +108,7 @@ export class ServedConnection {
     for (const session of this.#sessions) {
       const locked = this.#options.lastWords.onSession(session.sessionId);
       if (locked !== undefined) session.endFor(locked);
+      session.reconsider();
     }
   }
 
@@ -165,6 +170,18 @@ export class ServedConnection {
     while (this.#work.size > 0) await Promise.all(this.#work);
   }
 
+  #joinModes({ user, login, roleNames }: SharedAbout): ReadonlySet<JoinMode> {
+    const { username, roles, traits } = this.#grant;
+    const labels = this.#options.context.labels();
+    const access = checkServerAccess({ roles, traits, login, labels });
+    return joinModesOf({
+      roles,
+      isOwner: user === username,
+      mayLogIn: access.status === 'allowed',
+      ownerRoles: roleNames(),
+    });
+  }
+
   #mayLendAgent(): boolean {
     return this.#options.connection.permits.agentForwarding && this.#grant.options.forwardAgent;
   }
@@ -210,6 +227,8 @@ export class ServedConnection {
         left: this.#left.signal,
         mayLendAgent: () => this.#mayLendAgent(),
         agent: this.#agent,
+        roleNames: () => this.#grant.roles.map(({ name }) => name),
+        mayJoin: (about) => this.#joinModes(about),
         onActivity: this.#touch,
         idleMs: () => performance.now() - this.#lastActivity,
       },
@@ -242,7 +261,9 @@ export class ServedConnection {
           audit: context.audit,
           subject: this.#subject,
           refusal: () =>
-            connection.permits.portForwarding && this.#grant.options.portForwarding
+            connection.permits.portForwarding &&
+            this.#grant.options.portForwarding &&
+            this.#grant.login !== joinLogin
               ? undefined
               : 'port forwarding not allowed',
           account: () => loginAccount(context, this.#subject),

@@ -30,6 +30,7 @@ import { nodeServer } from './node-server.ts';
 import { type NodeViews, openNodeViews, webProxyAddress } from './node-views.ts';
 import { openLiveSessions } from './open-live-sessions.ts';
 import { paced } from './paced.ts';
+import { SharedSessions } from './joining/shared-terminal.ts';
 import { openRecordings, type Recordings } from './recording/open-recordings.ts';
 import { RefusedLogins } from './refused-logins.ts';
 import type { ServedConnection } from './served-connection.ts';
@@ -244,6 +245,7 @@ class Node {
       labels: () => this.#currentLabels(),
       lookUpName: this.#deps.lookUpName,
       liveSessions: this.#live,
+      shared: new SharedSessions(),
       nodename: config.nodename,
       recordings: this.#recordings.sessions,
       stop: this.#ending.signal,

@@ -101,6 +101,11 @@ export class SessionAudit {
     );
   }
 
+  /** Number of the next event of this session, which another connection tells. */
+  nextIndex(): number {
+    return this.#next++;
+  }
+
   /** It does not begin, or ends, since it cannot be recorded. */
   recordingFailed(reason: string): Promise<void> {
     return this.#afterwards(catalogue.recordingFailed({ reason }));
@@ -110,9 +115,11 @@ export class SessionAudit {
   async ended(
     plan: Plan,
     outcome: { exit: ExitStatus; failure?: string },
-    recorded?: Recorded,
+    {
+      recorded,
+      participants = [this.#context.subject.username],
+    }: { recorded?: Recorded | undefined; participants?: readonly string[] | undefined } = {},
   ): Promise<void> {
-    const { username } = this.#context.subject;
     await this.#resizing;
     const told = [this.#program(plan, outcome)];
     const bytes = recorded?.lostBytes ?? 0;
@@ -122,7 +129,7 @@ export class SessionAudit {
         catalogue.sessionEnd({
           interactive: this.#size !== undefined,
           enhanced_recording: false,
-          participants: [username],
+          participants: [...participants],
           session_start: this.#startedAt,
           session_stop: this.#context.world.now(),
           ...(recorded && recordedFields(recorded)),

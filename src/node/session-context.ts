@@ -1,6 +1,7 @@
 import type { LogSink } from '../base/log-sink.ts';
 import type { LookUpName } from '../base/name-lookup.ts';
 import type { World } from '../base/world.ts';
+import type { JoinMode } from '../domain/role-joining.ts';
 import type { AcceptsVariable } from '../machine/accepted-variables.ts';
 import type { SshConnection } from '../ssh/cert-server.ts';
 import type { LibcLoad } from '../machine/libc.ts';
@@ -9,6 +10,7 @@ import type { Accounts } from '../machine/passwd.ts';
 import type { ProgramStarter } from '../machine/program-starter.ts';
 import type { ConnectionAgent } from './agent-socket.ts';
 import type { FilePrograms } from './file-programs.ts';
+import type { SharedAbout, SharedSessions } from './joining/shared-terminal.ts';
 import type { LiveSessionList } from './live-sessions.ts';
 import type { AuditSubject, NodeAudit } from './node-audit.ts';
 import type { SessionRecordings } from './recording/session-recordings.ts';
@@ -34,7 +36,9 @@ export interface NodeContext {
   readonly diskTrouble: () => string | undefined;
   readonly labels: () => Readonly<Record<string, string>>;
   readonly lookUpName: LookUpName;
-  readonly liveSessions: Pick<LiveSessionList, 'begin'>;
+  readonly liveSessions: Pick<LiveSessionList, 'begin' | 'changed' | 'isElsewhere'>;
+  /** Those of this process, which others may join. */
+  readonly shared: SharedSessions;
   readonly recordings: SessionRecordings;
   readonly nodename: string;
   /** Aborted when the node ends at once: open streams are cut then. */
@@ -58,6 +62,10 @@ export interface SessionContext extends NodeContext {
   /** By certificate and roles, now. */
   readonly mayLendAgent: () => boolean;
   readonly agent: Pick<ConnectionAgent, 'lend'>;
+  /** Of the person, now. */
+  readonly roleNames: () => readonly string[];
+  /** By roles, now: as what this person may take part in the session of another one. */
+  readonly mayJoin: (session: SharedAbout) => ReadonlySet<JoinMode>;
   /** A byte went either way. */
   readonly onActivity: () => void;
   /** For how long none did, on the whole connection. */

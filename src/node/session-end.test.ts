@@ -7,8 +7,9 @@ import type { ExitStatus, WindowSize } from '../ssh/channel-types.ts';
 import type { LaunchOptions } from './launch.ts';
 import { Session } from './session.ts';
 import { noRecordings, type SessionRecordings } from './recording/session-recordings.ts';
+import { SharedSessions } from './joining/shared-terminal.ts';
 import type { SessionContext } from './session-context.ts';
-import { testAudit, testChannel, testSubject } from './testing.ts';
+import { noLists, testAudit, testChannel, testSubject } from './testing.ts';
 
 /** The program of a session, as `launch` gives it: the test says when it ends. */
 function fakeProgram() {
@@ -57,11 +58,7 @@ async function begun({
   terminal = false,
   emit,
   recordings = noRecordings,
-}: {
-  terminal?: boolean;
-  emit?: (event: AuditEvent) => Promise<void>;
-  recordings?: SessionRecordings;
-} = {}) {
+}: { terminal?: boolean; emit?: Parameters<typeof testAudit>[0]; recordings?: SessionRecordings } = {}) {
   const program = fakeProgram();
   const given: LaunchOptions[] = [];
   const { audit, events, world, sink } = testAudit(emit);
@@ -76,8 +73,13 @@ async function begun({
       nameSession: () => ({ id: world.uuid() }),
       ...{ world, sink, audit, subject: testSubject, libc: { status: 'loaded' }, labels: () => ({}) },
       recordings,
+      shared: new SharedSessions(),
+      roleNames: () => [],
       ...{ acceptsVariable: () => true, mayLendAgent: () => true, connection: { permits: { pty: true } } },
-      ...{ idleMs: () => 0, liveSessions: { begin: () => () => undefined } },
+      ...{
+        idleMs: () => 0,
+        liveSessions: noLists,
+      },
     } as unknown as SessionContext,
     {
       accept: (onRequest: typeof answer) => {
@@ -208,10 +210,8 @@ describe('a session that is recorded', () => {
     [{ status: 'unknown' }, 'unknown'],
   ] as const)('has its exit in the recording: %j', async (exit, text) => {
     const calls: string[] = [];
-    const recording = {
-      end: (how: string) => Promise.resolve(calls.push(how)).then(() => kept),
-      told: () => calls.push('told'),
-    };
+    const end = (how: string) => Promise.resolve(calls.push(how)).then(() => kept);
+    const recording = { end, told: () => calls.push('told') };
     const recordings = { begin: () => Promise.resolve(recording) } as unknown as SessionRecordings;
     const one = await begun({ terminal: true, recordings });
     await one.run();
@@ -221,8 +221,11 @@ describe('a session that is recorded', () => {
     await one.session.ended;
     // The files of a recording are kept until the audit has the end of its session.
     expect(calls).toEqual([text, 'told']);
-    const end = one.events.find(({ event }) => event === 'session.end');
-    expect(end).toMatchObject({ session_recording: 'node', recording_head: 'aa', recording_bytes: 5 });
+    expect(one.events.find(({ event }) => event === 'session.end')).toMatchObject({
+      session_recording: 'node',
+      recording_head: 'aa',
+      recording_bytes: 5,
+    });
   });
 
   it('does not start its program where it cannot be', async () => {

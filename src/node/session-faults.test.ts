@@ -9,6 +9,8 @@ import type { ExitStatus, ServerSessionChannel } from '../ssh/channel-types.ts';
 import type { OsUser } from '../machine/passwd.ts';
 import { NodeAudit } from './node-audit.ts';
 import { noRecordings } from './recording/session-recordings.ts';
+import { SharedSessions } from './joining/shared-terminal.ts';
+import { noLists } from './testing.ts';
 import type { SessionContext } from './session-context.ts';
 import { Session } from './session.ts';
 
@@ -156,6 +158,8 @@ async function session(left = new AbortController().signal): Promise<Seen> {
     webProxyAddress: () => 'p:3080',
     diskTrouble: () => undefined,
     recordings: noRecordings,
+    shared: new SharedSessions(),
+    roleNames: () => [],
     labels: () => ({}),
     connection: { permits: { pty: true } },
     nameSession: () => ({ id: world.uuid() }),
@@ -178,7 +182,7 @@ async function session(left = new AbortController().signal): Promise<Seen> {
     },
     onActivity: () => undefined,
     idleMs: () => 0,
-    liveSessions: { begin: () => () => undefined },
+    liveSessions: noLists,
   } as unknown as SessionContext;
   let ask: (request: SessionRequest) => void = () => undefined;
   const one = new Session(context, {

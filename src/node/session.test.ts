@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { SessionOpen, SessionRequest } from '../ssh/cert-server.ts';
 import { noRecordings } from './recording/session-recordings.ts';
+import { SharedSessions } from './joining/shared-terminal.ts';
 import type { SessionContext } from './session-context.ts';
 import { Session } from './session.ts';
 import { testAudit, testChannel, testSubject } from './testing.ts';
@@ -17,6 +18,8 @@ function open(wish: Wish = {}) {
     ...{ world, sink, audit, subject: testSubject },
     libc: { status: 'loaded' },
     recordings: noRecordings,
+    shared: new SharedSessions(),
+    roleNames: () => [],
     acceptsVariable: () => true,
     mayLendAgent: () => true,
     connection: { permits: { pty } },

@@ -6,6 +6,10 @@ import { usableSize } from '../machine/pty.ts';
 import { beginRecording } from './begin-recording.ts';
 import type { SessionRecording } from './recording/session-recordings.ts';
 import { SessionAudit } from './session-audit.ts';
+import { JoinWish, serveGuest, type ServedGuest } from './joining/serve-guest.ts';
+import { shareTerminal } from './joining/share-terminal.ts';
+import type { SharedTerminal } from './joining/shared-terminal.ts';
+import { exitText } from './recording/exit-text.ts';
 import type { SessionContext } from './session-context.ts';
 import { launch, type Launched } from './launch.ts';
 import { planOf, type Plan } from './session-plan.ts';
@@ -33,6 +37,11 @@ export class Session {
   #lendsAgent = false;
   #launched: Launched | undefined;
   #recording: SessionRecording | undefined;
+  readonly #joinWish = new JoinWish();
+  /** Of the session of another person, which is joined. */
+  #guest: ServedGuest | undefined;
+  /** Its terminal, which others may join. */
+  #shared: SharedTerminal | undefined;
   /** Whether the client has stopped reading the output. */
   #unread = false;
   readonly #locked = Promise.withResolvers<string>();
@@ -69,6 +78,12 @@ export class Session {
   /** Ends the program, and tells the client why. Later requests are refused. */
   endFor(reason: string): void {
     this.#locked.resolve(reason);
+  }
+
+  /** To be called when roles have changed: who may take part in a session no longer leaves it. */
+  reconsider(): void {
+    const refusal = this.#guest?.refusal();
+    if (refusal !== undefined) this.endFor(refusal);
   }
 
   #answer(request: SessionRequest): void {
@@ -108,14 +123,12 @@ export class Session {
   #keepVariable(request: Extract<SessionRequest, { type: 'env' }>): void {
     const { name, value } = request;
     this.#variableBytes += Buffer.byteLength(name) + Buffer.byteLength(value);
+    const isHeard = this.#joinWish.keep(name, value);
     const room = this.#variables.size < maxVariables && this.#variableBytes < maxVariableBytes;
     const fits = Buffer.byteLength(`${name}=${value}`) <= maxArgumentBytes;
-    if (!room || !fits || !this.#context.acceptsVariable(name, value)) {
-      request.reject();
-      return;
-    }
-    this.#variables.set(name, value);
-    request.accept();
+    const isKept = room && fits && this.#context.acceptsVariable(name, value);
+    if (isKept) this.#variables.set(name, value);
+    answerWith(request, isKept || isHeard);
   }
 
   #takeTerminal(request: Extract<SessionRequest, { type: 'pty' }>): void {
@@ -137,6 +150,7 @@ export class Session {
   #resize(size: WindowSize): void {
     if (this.#terminal === undefined) return;
     this.#size = usableSize(size);
+    this.#guest?.resize(this.#size);
     if (this.#launched === undefined) return;
     this.#launched.resize(this.#size);
     this.#audit.resized(this.#size);
@@ -171,16 +185,28 @@ export class Session {
   }
 
   async #serve(plan: Plan): Promise<void> {
+    if (await this.#servesGuest(plan)) return;
     const { outcome, started } = await this.#run(plan);
+    this.#shared?.over(outcome.exit);
     if (outcome.failure !== undefined) this.#channel.stderr.write(`${outcome.failure}\n`);
     const told = this.#channel.finish(outcome.exit);
     if (started) await this.#tellEnd(plan, outcome);
     await told;
   }
 
+  #servesGuest(plan: Plan): Promise<boolean> {
+    return serveGuest(this.#context, {
+      ...{ channel: this.#channel, wish: this.#joinWish, plan, cut: this.#locked.promise },
+      size: this.#terminal === undefined ? undefined : this.#size,
+      onJoined: (guest) => {
+        this.#guest = guest;
+      },
+    });
+  }
+
   async #tellEnd(plan: Plan, outcome: Outcome): Promise<void> {
     const recorded = await this.#recording?.end(exitText(outcome.exit));
-    await this.#audit.ended(plan, outcome, recorded);
+    await this.#audit.ended(plan, outcome, { recorded, participants: this.#shared?.participants });
     this.#recording?.told();
   }
 
@@ -204,12 +230,13 @@ export class Session {
         const { term } = this.#terminal;
         const beginning = { audit, command: plan.command, term, size: this.#size };
         this.#recording = await beginRecording(this.#context, beginning);
-        over = this.#list();
+        over = this.#share();
       }
       this.#launched = await launch(this.#context, {
         plan,
         audit,
         recording: this.#recording,
+        shared: this.#shared,
         channel: this.#channel,
         variables: this.#variables,
         terminal: this.#terminal,
@@ -230,14 +257,20 @@ export class Session {
     }
   }
 
-  /** While it runs it is in the lists of the cluster. */
-  #list(): () => void {
-    const { subject, idleMs, liveSessions, world } = this.#context;
-    const { username: user, login, peer } = subject;
-    const from = peer.remoteAddress.host;
-    return liveSessions.begin({
-      ...{ sid: this.sessionId, user, login, from, startedAt: world.now(), idleMs },
+  /** While it runs it is in the lists of the cluster, and others may join it. */
+  #share(): () => void {
+    const { terminal, over } = shareTerminal(this.#context, {
+      ...{ sid: this.sessionId, size: this.#size, recording: this.#recording },
+      nextIndex: () => this.#audit.nextIndex(),
+      tell: (text) => {
+        this.tell(text);
+      },
+      end: (reason) => {
+        this.endFor(reason);
+      },
     });
+    this.#shared = terminal;
+    return over;
   }
 
   #bug(e: unknown): string {
@@ -283,18 +316,6 @@ export interface Outcome {
   readonly exit: ExitStatus;
   /** Why nothing ran: for the client and the audit. */
   readonly failure?: string;
-}
-
-/** For the recording. */
-function exitText(exit: ExitStatus): string {
-  switch (exit.status) {
-    case 'exited':
-      return `exit ${exit.code}`;
-    case 'signalled':
-      return `signal ${exit.signal}`;
-    case 'unknown':
-      return 'unknown';
-  }
 }
 
 const failed = (failure: string): Outcome => ({ exit: { status: 'exited', code: 255 }, failure });

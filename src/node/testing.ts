@@ -2,6 +2,7 @@ import { Duplex } from 'node:stream';
 import { fakeWorld, type FakeWorld, recordingSink } from '../api/testing.ts';
 import type { AuditEvent } from '../domain/audit-event.ts';
 import type { ExitStatus, ServerSessionChannel } from '../ssh/channel-types.ts';
+import type { LiveSessionList } from './live-sessions.ts';
 import { type AuditSubject, NodeAudit } from './node-audit.ts';
 
 const address = { host: '127.0.0.1', port: 1 };
@@ -43,6 +44,13 @@ export function testAudit(emit: (event: AuditEvent) => Promise<void> = () => Pro
   });
   return { audit, events, claims, world, sink };
 }
+
+/** Lists that nobody reads. */
+export const noLists: Pick<LiveSessionList, 'begin' | 'changed' | 'isElsewhere'> = {
+  begin: () => () => undefined,
+  changed: () => undefined,
+  isElsewhere: () => false,
+};
 
 /** The server's end of a session channel; what was written to it is kept as text. */
 export interface TestChannel {

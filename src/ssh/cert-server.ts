@@ -231,11 +231,12 @@ class CertServer implements SshServer {
     transport: SshTransport,
     onFault: (e: unknown) => void,
   ): LoginAttempts {
-    const { userAuthorities, now, authorize, nameOf, onAuthFailure, maxAuthAttempts } = this.#options;
+    const { userAuthorities, openLogin, now, authorize, nameOf, onAuthFailure, maxAuthAttempts } =
+      this.#options;
     const logins = new LoginAttempts({
       peer: attempt.peer,
       maxFailures: maxAuthAttempts ?? 6,
-      userAuthorities,
+      ...{ userAuthorities, openLogin },
       now,
       authorize,
       nameOf,

@@ -12,6 +12,7 @@ export interface LoginAttemptsOptions {
   readonly peer: Peer;
   readonly maxFailures: number;
   readonly userAuthorities: () => Iterable<Buffer>;
+  readonly openLogin?: string | undefined;
   readonly now: () => bigint;
   readonly authorize: (certificate: Certificate, username: string, peer: Peer) => void;
   readonly nameOf?: ((certificate: Certificate) => string) | undefined;
@@ -73,6 +74,7 @@ export class LoginAttempts {
       {
         userAuthorities: this.#options.userAuthorities(),
         now: this.#options.now(),
+        openLogin: this.#options.openLogin,
         sourceAddress: this.#options.peer.remoteAddress.host,
       },
     );

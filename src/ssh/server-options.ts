@@ -13,6 +13,8 @@ export interface SshServerOptions {
   readonly userAuthorities: () => Iterable<Buffer>;
   /** Seconds since 1970. */
   readonly now: () => bigint;
+  /** A login that certificates need not name; `authorize` decides who may use it. Default: none. */
+  readonly openLogin?: string;
   /** The final check after the certificate was found valid. Throws CodedError to refuse. */
   readonly authorize: (certificate: Certificate, username: string, peer: Peer) => void;
   /**

@@ -24,6 +24,8 @@ export interface LoginPolicy {
   readonly userAuthorities: Iterable<Buffer>;
   /** Seconds since 1970. */
   readonly now: bigint;
+  /** A login that no certificate names: any that is for somebody is taken, and `authorize` decides. */
+  readonly openLogin?: string | undefined;
   /** Where the client is, for the critical option source-address. */
   readonly sourceAddress: string;
 }
@@ -88,7 +90,7 @@ export function judgeLogin(request: LoginRequest, policy: LoginPolicy): Certific
     checkCertificate(certificate, {
       kind: 'user',
       cas: policy.userAuthorities,
-      principals: [request.username],
+      principals: request.username === policy.openLogin ? certificate.principals : [request.username],
       now: policy.now,
       sourceAddress: policy.sourceAddress,
       understood: ['force-command'],

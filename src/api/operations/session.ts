@@ -6,6 +6,20 @@ import { operation } from '../operation.ts';
 export const runningSession = liveSession.extend({ hostId: z.string(), nodename: z.string() });
 
 /**
+ * On which node a session runs, for whoever has its id and wants to join it.
+ * @throws CodedError `not_found`
+ */
+export const findSession = operation({
+  name: 'session.find',
+  repeatable: true,
+  who: ['user', 'Admin'],
+  resource: 'session',
+  verb: 'readnosecrets',
+  input: z.object({ sid: z.uuid() }),
+  output: z.object({ hostId: z.string(), nodename: z.string() }),
+});
+
+/**
  * Sessions with a terminal that run now, the oldest first. A person sees their own, and those that rules
  * allow. Nodes tell of them within seconds.
  */

@@ -17,6 +17,7 @@ const commands: Commands = {
   ls: async () => (await import('./cluster/ls-command.ts')).lsCommand,
   clusters: async () => (await import('./cluster/clusters-command.ts')).clustersCommand,
   'sessions ls': async () => (await import('./cluster/sessions-command.ts')).sessionsCommand,
+  join: async () => (await import('./join/join-command.ts')).joinCommand,
   ssh: async () => (await import('./ssh/ssh-command.ts')).sshCommand,
   'proxy ssh': async () => (await import('./ssh/proxy-ssh-command.ts')).proxySshCommand,
   play: async () => (await import('./play/play-command.ts')).playCommand,

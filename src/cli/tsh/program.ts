@@ -173,6 +173,22 @@ const commands: readonly CommandSpec[] = [
     ],
   },
   {
+    name: 'join',
+    help: 'Take part in a session with a terminal that runs: see it, and as a peer type as well',
+    flags: [
+      cluster,
+      {
+        name: 'mode',
+        short: 'm',
+        kind: 'value',
+        default: 'peer',
+        choices: ['observer', 'peer', 'moderator'],
+        help: 'How (observer: only see it; peer: type as well; moderator: see it, and end it with t)',
+      },
+    ],
+    args: [{ name: 'session-id', help: 'The id of the session, from sessions ls', required: true }],
+  },
+  {
     name: 'clusters',
     help: 'List available Teleport clusters',
     flags: [{ name: 'quiet', short: 'q', kind: 'switch', help: 'Quiet mode' }],
@@ -264,7 +280,7 @@ const commands: readonly CommandSpec[] = [
     ],
   },
   ...playCommandSpecs(cluster),
-  ...['join', 'bench', 'show', 'kube', 'agent', 'request', 'requests'].map((name): CommandSpec => ({
+  ...['bench', 'show', 'kube', 'agent', 'request', 'requests'].map((name): CommandSpec => ({
     name,
     help: '',
     refuse: absent,

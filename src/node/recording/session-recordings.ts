@@ -4,7 +4,7 @@ import type { World } from '../../base/world.ts';
 import type { AccessOptions } from '../../domain/role-options.ts';
 import { recordingModeOf, type RecordingState } from '../../domain/recording.ts';
 import { sealBox } from '../../pki/sealed-box.ts';
-import type { SessionAbout } from '../../recording/frame.ts';
+import type { Participant, SessionAbout } from '../../recording/frame.ts';
 import { Recorder, type RecordingEnd } from '../../recording/recorder.ts';
 import type { WindowSize } from '../../ssh/channel-types.ts';
 import type { ChunkSink } from '../../recording/chunk-sink.ts';
@@ -33,6 +33,8 @@ export interface SessionRecording {
   /** Passes output on as it is recorded. To be used once. */
   tap(): Transform;
   resized(size: WindowSize): void;
+  /** Somebody came or went. */
+  took(what: 'joined' | 'left', who: Participant): void;
   /** Resolves with the reason when the session must end. */
   readonly failed: Promise<string>;
   /** Never rejects. */
@@ -135,6 +137,9 @@ function recordingOf(recorder: Recorder, mode: string, where: Where): SessionRec
   return {
     failed: recorder.failed,
     tap: () => new Tap(recorder),
+    took: (type, who) => {
+      recorder.add({ type, who });
+    },
     resized: ({ columns, rows }) => {
       recorder.add({ type: 'resize', columns, rows });
     },

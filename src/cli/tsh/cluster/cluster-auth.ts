@@ -3,7 +3,7 @@ import { connectAuthOver } from '../../../api/auth-connection.ts';
 import { authServerName } from '../../../api/tls-dial.ts';
 import { pingCluster } from '../../../api/operations/cluster.ts';
 import { everyHost, type HostStatus } from '../../../api/listed-hosts.ts';
-import { listSessions } from '../../../api/operations/session.ts';
+import { findSession, listSessions } from '../../../api/operations/session.ts';
 import { listDevices } from '../../../api/operations/user-own.ts';
 import { renewCertificates } from '../../../api/operations/user.ts';
 import { leafAuthorities } from '../../../api/operations/trust.ts';
@@ -77,6 +77,14 @@ export const listRunningSessions = (
   cluster: ClusterClient,
   io: CliIo,
 ): Promise<OutputOf<typeof listSessions>> => askAuth(cluster, io, (auth) => auth.call(listSessions, {}));
+
+/** On which node a session runs. @throws CodedError `not_found` */
+export const findRunningSession = (
+  cluster: ClusterClient,
+  io: CliIo,
+  sid: string,
+): Promise<OutputOf<typeof findSession>> =>
+  askAuth(cluster, io, (auth) => auth.call(findSession, { sid }), cluster.inside);
 
 /**
  * The nodes that the user may see, by name. When no auth server can be asked, those that the proxy knows of;

@@ -16,6 +16,8 @@ export interface RemoteSession {
   readonly pty: boolean;
   readonly agentForwarding: boolean;
   readonly escapeSequences: boolean;
+  /** Further ones that the session is to have. Default: none. */
+  readonly variables?: Readonly<Record<string, string>>;
   /** False: the command's stdin is empty. */
   readonly takesInput: boolean;
 }
@@ -27,7 +29,7 @@ export interface RemoteSession {
  */
 export async function runSession(node: SshClient, wanted: RemoteSession, io: CliIo): Promise<void> {
   const options: SessionOptions = {
-    env: localeOf(io),
+    env: { ...localeOf(io), ...wanted.variables },
     agentForwarding: wanted.agentForwarding,
     ...(wanted.pty ? { pty: ptyOf(io) } : {}),
   };
