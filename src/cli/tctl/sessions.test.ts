@@ -52,7 +52,7 @@ describe('tctl sessions end', () => {
     ...{ lockId: 'l1', known: true, unaware: [], position: 7 },
     target: { kind: 'session' as const, name: sid },
   };
-  /** A cluster where the session runs until it was looked for so often after the lock. Nobody waits for real. */
+  /** The session runs until it was looked for so often after the lock. Nobody waits for real. */
   function cluster(looksUntilEnd: number) {
     let [now, looks, isLocked] = [0, 0, false];
     const auth = new AnsweringAuth()
