@@ -136,9 +136,12 @@ describe('a log in a file', () => {
     const [one] = await serving(loggingTo(log));
     for (const name of ['1', '2']) {
       renameSync(log, join(folder, 'old', name));
-      const size = statSync(join(folder, 'old', name)).size;
+      // Until the signal has come, what is logged goes to the renamed file.
       speak(one);
       await until('a new file', () => (textOf(log).includes('SIGUSR1: service') ? true : undefined));
+      const { size } = statSync(join(folder, 'old', name));
+      speak(one);
+      await until('more in it', () => (textOf(log).split('SIGUSR1: service').length > 2 ? true : undefined));
       expect(statSync(join(folder, 'old', name)).size).toBe(size);
     }
     renameSync(log, join(folder, 'old', '3'));

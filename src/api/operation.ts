@@ -55,6 +55,8 @@ export interface Operation<I extends z.ZodType = z.ZodType, O extends z.ZodType 
    * again later.
    */
   readonly untended?: true;
+  /** Called as often as recorded sessions print: counted apart from the other calls of a machine. */
+  readonly ofRecordings?: true;
 }
 
 export const operation = <I extends z.ZodType, O extends z.ZodType>(row: Operation<I, O>): Operation<I, O> =>

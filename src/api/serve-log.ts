@@ -123,7 +123,7 @@ function admit(
   if (!partition.success) throw new CodedError('not_found', 'there is no such partition');
   const followers = logs.policy.followers(partition.data);
   admitCaller(followers, caller, `the ${partition.data} log`);
-  deps.limits.call(caller, followers);
+  deps.limits.call(caller, { who: followers });
   return { caller, partition: partition.data };
 }
 

@@ -89,7 +89,7 @@ async function answer(
   const { operation, run } = found;
   const caller = deps.callerOf(c.env.incoming.socket);
   const admitted = guard(operation, caller, deps.rulesOf);
-  deps.limits.call(caller, operation.who);
+  deps.limits.call(caller, operation);
   const body = jsonOrUndefined(await readBody(c, maxBodyBytes));
   if (body === undefined) throw new CodedError('bad_request', 'the body is not JSON');
   const input = operation.input.safeParse(body);

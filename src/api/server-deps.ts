@@ -5,12 +5,12 @@ import type { LogSink } from '../base/log-sink.ts';
 import type { Metrics } from '../base/service.ts';
 import type { World } from '../base/world.ts';
 import type { RuleSubject } from '../domain/rule-access.ts';
-import type { Caller, Who } from './operation.ts';
+import type { Caller, Operation } from './operation.ts';
 
 /** Limits for one caller, so that others are served too. */
 export interface CallerLimits {
-  /** Counts one call of an operation that `who` may call. @throws CodedError `quota` */
-  call(caller: Caller, who: readonly Who[]): void;
+  /** Counts one call of such an operation. @throws CodedError `quota` */
+  call(caller: Caller, operation: Pick<Operation, 'who' | 'ofRecordings'>): void;
   /** Counts a followed log until the returned function is called. @throws CodedError `quota` */
   follow(caller: Caller): () => void;
 }

@@ -3,6 +3,7 @@ import { isLabelKey } from './host-text.ts';
 import { labelPattern } from './label-pattern.ts';
 import { parseLoginTemplate } from './login-template.ts';
 import { checkLogin, checkName } from './names.ts';
+import { checkRoleJoining, noJoining } from './role-joining.ts';
 import { checkRoleRequest, noRequest } from './role-request.ts';
 import { checkRules, noRules } from './role-rule.ts';
 import type { RoleSpec } from './role-spec.ts';
@@ -23,6 +24,7 @@ export function checkRoleSpec(role: RoleSpec): void {
   try {
     checkRules(role.rules ?? noRules);
     checkRoleRequest(role.request ?? noRequest);
+    checkRoleJoining(role.joining ?? noJoining);
   } catch (e) {
     throw new CodedError('bad_request', `role "${role.name}", ${messageOf(e)}`, { cause: e });
   }

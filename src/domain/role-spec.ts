@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { anyKey, foreignRecord } from '../base/foreign-record.ts';
+import { roleJoining } from './role-joining.ts';
 import { requestAccess, roleRequest } from './role-request.ts';
 import { ruleSet } from './role-rule.ts';
 
@@ -58,6 +59,8 @@ export const roleSpec = z.strictObject({
   rules: ruleSet.optional(),
   /** Which roles its holders may request. Left out: none. */
   request: roleRequest.optional(),
+  /** Whose sessions its holders may join. Left out: none beside those that they could have begun. */
+  joining: roleJoining.optional(),
   /** For people and programs. */
   description: z.string().max(1_000).optional(),
   labels: foreignRecord(anyKey, z.string()).optional(),

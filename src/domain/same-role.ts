@@ -1,4 +1,5 @@
 import { canonicalJson } from '../base/canonical-json.ts';
+import { noJoining } from './role-joining.ts';
 import { noRequest } from './role-request.ts';
 import { noRules } from './role-rule.ts';
 import type { RoleSpec } from './role-spec.ts';
@@ -9,7 +10,7 @@ import type { RoleSpec } from './role-spec.ts';
  */
 export const isSameRole = (one: RoleSpec, other: RoleSpec): boolean => textOf(one) === textOf(other);
 
-const textOf = ({ rules, request, options, ...role }: RoleSpec): string =>
+const textOf = ({ rules, request, joining, options, ...role }: RoleSpec): string =>
   canonicalJson({
     ...role,
     options: {
@@ -21,4 +22,5 @@ const textOf = ({ rules, request, options, ...role }: RoleSpec): string =>
     },
     rules: rules ?? noRules,
     request: request ?? noRequest,
+    joining: joining ?? noJoining,
   });

@@ -22,8 +22,8 @@ import { rolesView } from '../views/roles.ts';
 import { trustedClustersView } from '../views/trusted-clusters.ts';
 import { usersView } from '../views/users.ts';
 import type { Projection, View } from '../views/view.ts';
-import type { DecidingViews, Grant } from './access-request.ts';
-import { decideAccess } from './decide-access.ts';
+import type { AccessRequest, DecidingViews, Grant } from './access-request.ts';
+import { decideAccess, lastWordsFor } from './decide-access.ts';
 
 export const now = '2026-01-01T12:00:00.000Z';
 const authority = generateEd25519();
@@ -139,6 +139,19 @@ interface Wish {
   readonly asked?: 'while_connected';
 }
 export function decide(facts: readonly (readonly [StreamName, Fact])[], wish: Wish = {}): Grant {
+  const { failure } = wish;
+  const asked = wish.asked ?? 'at_login';
+  return decideAccess(viewsOf(facts, failure), { ...asking(wish), labels: { env: 'test' }, asked });
+}
+
+/** What somebody of another cluster is told whose connection ends. */
+export const lastWords = (
+  facts: readonly (readonly [StreamName, Fact])[],
+  wish: Wish,
+  clusterName: string,
+): string | undefined => lastWordsFor(viewsOf(facts), asking(wish), clusterName);
+
+function asking(wish: Wish): Omit<AccessRequest, 'labels' | 'asked'> {
   const line = issueUserSshCertificate({
     publicKey: key,
     ca: authority,
@@ -154,8 +167,5 @@ export function decide(facts: readonly (readonly [StreamName, Fact])[], wish: Wi
     ...wish.certificate,
   });
   const certificate = { ...parseCertificate(fromAuthorizedKeyLine(line)), ...wish.altered };
-  const { login = 'root', failure } = wish;
-  const here = { labels: { env: 'test' }, node: ['h1', 'Web-1'], now: wish.now ?? now };
-  const asked = wish.asked ?? 'at_login';
-  return decideAccess(viewsOf(facts, failure), { certificate, login, asked, ...here });
+  return { certificate, login: wish.login ?? 'root', node: ['h1', 'Web-1'], now: wish.now ?? now };
 }

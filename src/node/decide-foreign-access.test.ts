@@ -5,7 +5,16 @@ import { isCoded } from '../base/errors.ts';
 import { lockStream, trustedClusterStream } from '../domain/streams.ts';
 import type { Fact, StreamName } from '../log/event.ts';
 import { generateEd25519 } from '../pki/key-pair.ts';
-import { admin, cluster, decide, keyOf, otherCluster, role, user } from './decide-access-testing.ts';
+import {
+  admin,
+  cluster,
+  decide,
+  keyOf,
+  lastWords,
+  otherCluster,
+  role,
+  user,
+} from './decide-access-testing.ts';
 
 const guest = role({
   name: 'guest',
@@ -153,6 +162,27 @@ describe('somebody of another cluster', () => {
       const all = [...known, lock('user', 'alice'), lock('role', 'dev')];
       expect(decide(all, as(root.ca)).username).toBe('root/alice');
     });
+  });
+
+  it.each([
+    ['removed', [], 'trusted cluster "root" has been removed'],
+    [
+      'disabled',
+      [change('updated', settingsOf(root.trusted, { enabled: false }))],
+      'trusted cluster "root" is disabled',
+    ],
+    ['as it was', [], undefined],
+  ])('is told, while connected, that the cluster is %s', (what, facts, text) => {
+    const trusted = what === 'removed' ? [] : [root.trusted];
+    expect(lastWords([...cluster, admin, guest, ...trusted, ...facts], as(root.ca), 'root')).toBe(text);
+  });
+
+  it('is told, while connected, of a lock', () => {
+    const lock: [StreamName, Fact] = [
+      lockStream('l'),
+      { type: 'lock.created', data: { target: { kind: 'user', name: 'root/alice' }, message: 'go home' } },
+    ];
+    expect(lastWords([...known, lock], as(root.ca), 'root')).toMatch(/go home/);
   });
 
   it('is of the cluster whose key signed, whatever is trusted and named', () => {

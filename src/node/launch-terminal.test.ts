@@ -7,6 +7,7 @@ import type { ProgramPipes, ProgramStart } from '../machine/user-process.ts';
 import type { PtyOptions } from '../machine/pty.ts';
 import { launch, type LaunchOptions } from './launch.ts';
 import { readUserEnvironment } from './read-user-environment.ts';
+import type { SessionRecording } from './recording/session-recordings.ts';
 import { SessionAudit } from './session-audit.ts';
 import type { SessionContext } from './session-context.ts';
 import { planOf } from './session-plan.ts';
@@ -41,6 +42,9 @@ vi.mock(import('../machine/pty.ts'), async (original) => {
       this.#made = { options, stream: this.stream, closed: 0 };
       machine.terminals.push(this.#made);
     }
+    resize(): void {
+      // the sizes of a recording are looked at
+    }
     close(): void {
       this.#made.closed++;
     }
@@ -74,7 +78,7 @@ interface Wish {
   readonly options?: Partial<LaunchOptions>;
 }
 async function launched({ context: more = {}, options = {} }: Wish = {}) {
-  const { audit, world, sink } = testAudit();
+  const { audit, world, sink, events } = testAudit();
   const made = testChannel();
   let active = 0;
   const context = {
@@ -103,7 +107,7 @@ async function launched({ context: more = {}, options = {} }: Wish = {}) {
   });
   const [terminal] = machine.terminals;
   const [start] = machine.started;
-  return { one, made, terminal, start, sink, traffic: sessionAudit.traffic, active: () => active };
+  return { one, made, terminal, start, sink, events, traffic: sessionAudit.traffic, active: () => active };
 }
 const environmentOf = (start: ProgramStart | undefined) => Object.fromEntries(start?.environment ?? []);
 
@@ -150,6 +154,26 @@ describe('a program with a terminal', () => {
     machine.notOwned = 'EROFS';
     const { made } = await launched({ context: { diskTrouble: () => 'the disk is full' } });
     expect(made.seen.stderr).toBe('the disk is full\r\nthis terminal does not belong to you: EROFS\r\n');
+  });
+
+  it('shows what its recording lets through, and is cut when it cannot be recorded any more', async () => {
+    const failed = Promise.withResolvers<string>();
+    const sizes: object[] = [];
+    const tapped: string[] = [];
+    const recording = {
+      failed: failed.promise,
+      tap: () => new PassThrough().on('data', (chunk: Buffer) => tapped.push(chunk.toString())),
+      resized: (to: object) => sizes.push(to),
+    } as unknown as SessionRecording;
+    const { one, terminal, made, events } = await launched({ options: { recording } });
+    terminal?.stream.write('shown');
+    await turn();
+    await turn();
+    one.resize({ ...size, columns: 132 });
+    expect([tapped, made.seen.stdout, sizes]).toEqual([['shown'], 'shown', [{ ...size, columns: 132 }]]);
+    failed.resolve('the disk is full');
+    expect(await one.cut).toBe('this session cannot be recorded any more: the disk is full');
+    expect(events).toMatchObject([{ event: 'session.recording.failed', reason: 'the disk is full' }]);
   });
 
   it('is a program without one where the machine can make none', async () => {

@@ -6,7 +6,7 @@ import type { SessionOpen, SessionRequest } from '../ssh/cert-server.ts';
 import type { ExitStatus, WindowSize } from '../ssh/channel-types.ts';
 import type { LaunchOptions } from './launch.ts';
 import { Session } from './session.ts';
-import { noRecordings } from './recording/session-recordings.ts';
+import { noRecordings, type SessionRecordings } from './recording/session-recordings.ts';
 import type { SessionContext } from './session-context.ts';
 import { testAudit, testChannel, testSubject } from './testing.ts';
 
@@ -56,7 +56,12 @@ const exited = { status: 'exited', code: 3 } as const;
 async function begun({
   terminal = false,
   emit,
-}: { terminal?: boolean; emit?: (event: AuditEvent) => Promise<void> } = {}) {
+  recordings = noRecordings,
+}: {
+  terminal?: boolean;
+  emit?: (event: AuditEvent) => Promise<void>;
+  recordings?: SessionRecordings;
+} = {}) {
   const program = fakeProgram();
   const given: LaunchOptions[] = [];
   const { audit, events, world, sink } = testAudit(emit);
@@ -70,7 +75,7 @@ async function begun({
     {
       nameSession: () => ({ id: world.uuid() }),
       ...{ world, sink, audit, subject: testSubject, libc: { status: 'loaded' }, labels: () => ({}) },
-      recordings: noRecordings,
+      recordings,
       ...{ acceptsVariable: () => true, mayLendAgent: () => true, connection: { permits: { pty: true } } },
       ...{ idleMs: () => 0, liveSessions: { begin: () => () => undefined } },
     } as unknown as SessionContext,
@@ -192,6 +197,45 @@ describe('a session that cannot be put on record', () => {
     expect(one.made.seen).toMatchObject({ stderr: told, exit: { status: 'exited', code: 255 } });
     expect(one.names()).toEqual(names);
     expect(one.sink.lines.some((line) => line.startsWith('error a session failed'))).toBe(code === 'bug');
+  });
+});
+
+describe('a session that is recorded', () => {
+  const kept = { mode: 'node', chunks: 1, head: 'aa', bytes: 5, lostBytes: 0 };
+  it.each([
+    [exited, 'exit 3'],
+    [{ status: 'signalled', signal: 'KILL', coreDumped: false, message: '' }, 'signal KILL'],
+    [{ status: 'unknown' }, 'unknown'],
+  ] as const)('has its exit in the recording: %j', async (exit, text) => {
+    const calls: string[] = [];
+    const recording = {
+      end: (how: string) => Promise.resolve(calls.push(how)).then(() => kept),
+      told: () => calls.push('told'),
+    };
+    const recordings = { begin: () => Promise.resolve(recording) } as unknown as SessionRecordings;
+    const one = await begun({ terminal: true, recordings });
+    await one.run();
+    expect(one.given).toMatchObject([{ recording }]);
+    one.program.ended.resolve(exit);
+    one.program.output.resolve(undefined);
+    await one.session.ended;
+    // The files of a recording are kept until the audit has the end of its session.
+    expect(calls).toEqual([text, 'told']);
+    const end = one.events.find(({ event }) => event === 'session.end');
+    expect(end).toMatchObject({ session_recording: 'node', recording_head: 'aa', recording_bytes: 5 });
+  });
+
+  it('does not start its program where it cannot be', async () => {
+    const refused = new CodedError('no_space', 'the disk is full');
+    const recordings = { begin: () => Promise.reject(refused) } as unknown as SessionRecordings;
+    const one = await begun({ terminal: true, recordings });
+    await one.run();
+    await one.session.ended;
+    expect(one.given).toEqual([]);
+    expect(one.made.seen.stderr).toMatch(
+      /^Failed to launch: the session cannot be recorded, and may not begin/,
+    );
+    expect(one.names()).toContain('session.recording.failed');
   });
 });
 

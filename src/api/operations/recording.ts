@@ -30,6 +30,7 @@ export const uploadRecording = operation({
   name: 'recording.upload',
   repeatable: true,
   untended: true,
+  ofRecordings: true,
   who: ['Node', 'Proxy'],
   resource: 'session',
   verb: 'create',

@@ -4,7 +4,8 @@ import type { Allowance } from '../../domain/allowance.ts';
 import type { SystemRole } from '../../domain/host-info.ts';
 
 /** What is measured for each caller. */
-export type Measure = 'changes' | 'audit_events' | 'audit_bytes' | 'recording_bytes' | 'calls' | 'joins';
+export type Measure =
+  'changes' | 'audit_events' | 'audit_bytes' | 'recording_bytes' | 'recording_calls' | 'calls' | 'joins';
 
 /**
  * `auth_service.quotas` of the file: for one caller, per hour; `streams` at a time. Each auth server keeps
@@ -17,13 +18,16 @@ export interface QuotaSettings extends Readonly<Record<Measure, number>> {
 
 /**
  * A busy node has ten thousand sessions an hour with some six events of 700 bytes each. A full spool (20,000
- * events) is accepted at once, so that a machine that was cut off continues where it was.
+ * events) is accepted at once, so that a machine that was cut off continues where it was. A recorded session
+ * calls up to twice a second, and at each 64 KiB of output: counted with other calls that would use up what
+ * the machine has for its heartbeat.
  */
 export const usualQuotas: QuotaSettings = {
   changes: 120,
   audit_events: 120_000,
   audit_bytes: 96 * 1024 * 1024,
   recording_bytes: 8 * 1024 * 1024 * 1024,
+  recording_calls: 1_000 * (hour / second),
   calls: 20 * (hour / second),
   joins: 600,
   streams: 64,
@@ -35,6 +39,7 @@ const atOnce: Readonly<Record<Measure, number>> = {
   audit_events: 1 / 6,
   audit_bytes: 1 / 6,
   recording_bytes: 1 / 6,
+  recording_calls: 1 / 180,
   calls: 1 / 180,
   joins: 1 / 6,
 };
@@ -79,6 +84,7 @@ export const measureTexts: Readonly<Record<Measure | 'streams', string>> = {
   audit_events: 'audit events',
   audit_bytes: 'bytes of audit events',
   recording_bytes: 'bytes of recordings',
+  recording_calls: 'calls of recorded sessions',
   calls: 'calls',
   joins: 'new machines',
   streams: 'logs followed at a time',

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { heartbeat } from '../../api/operations/host.ts';
 import { readInvite } from '../../api/operations/invite.ts';
+import { uploadRecording } from '../../api/operations/recording.ts';
 import { logIn } from '../../api/operations/user.ts';
 import { fakeWorld, recordingMetrics, recordingSink } from '../../api/testing.ts';
 import { CodedError, isCoded } from '../../base/errors.ts';
@@ -136,12 +137,23 @@ describe('quotas', () => {
     const { quotas } = setUp();
     const limits = callerLimits(quotas);
     const proxy = { kind: 'host', role: 'Proxy', hostId: 'h', address: '' } as const;
-    for (let n = 0; n < 10_000; n++) limits.call(proxy, logIn.who);
-    for (let n = 0; n < 400; n++) limits.call(proxy, heartbeat.who);
+    for (let n = 0; n < 10_000; n++) limits.call(proxy, logIn);
+    for (let n = 0; n < 400; n++) limits.call(proxy, heartbeat);
     expect(() => {
-      limits.call(proxy, heartbeat.who);
+      limits.call(proxy, heartbeat);
     }).toThrow(/quota of calls/);
-    limits.call({ ...proxy, role: 'Admin' }, heartbeat.who);
-    limits.call(proxy, readInvite.who);
+    limits.call({ ...proxy, role: 'Admin' }, heartbeat);
+    limits.call(proxy, readInvite);
+  });
+
+  it('count what recorded sessions call apart, so that a heartbeat passes beside two hundred of them', () => {
+    const { quotas } = setUp();
+    const limits = callerLimits(quotas);
+    const node = { kind: 'host', role: 'Node', hostId: 'h', address: '' } as const;
+    for (let n = 0; n < 20_000; n++) limits.call(node, uploadRecording);
+    expect(() => {
+      limits.call(node, uploadRecording);
+    }).toThrow(/quota of calls of recorded sessions/);
+    for (let n = 0; n < 400; n++) limits.call(node, heartbeat);
   });
 });

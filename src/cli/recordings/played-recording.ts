@@ -87,6 +87,7 @@ async function load(
     if (signal.aborted) return;
     await chunks.append(read);
   }
+  chunks.caughtUp();
   while (follows && !chunks.end.isOver && !signal.aborted) {
     const read = await fetched.more();
     if (read.length > 0) await chunks.append(read);

@@ -112,6 +112,30 @@ describe('a document of a role', () => {
       'spec.allow.kubernetes_groups',
       /Kubernetes/,
     ],
+    [
+      'a mode of joining that is none',
+      withSpec({ allow: { join_sessions: [{ name: 'x', roles: ['dev'], modes: ['owner'] }] } }),
+      'spec.allow.join_sessions.0.modes',
+      /observer/,
+    ],
+    [
+      'joining of no role',
+      withSpec({ deny: { join_sessions: [{ roles: [], modes: ['peer'] }] } }),
+      'spec.deny.join_sessions.0.roles',
+      /^it has no role/,
+    ],
+    [
+      'a pattern of roles whose sessions are joined',
+      withSpec({ allow: { join_sessions: [{ roles: ['^($'], modes: ['peer'] }] } }),
+      'spec.allow.join_sessions.0.roles',
+      /./,
+    ],
+    [
+      'moderation',
+      withSpec({ allow: { require_session_join: [{ name: 'x', filter: 'a', modes: ['peer'], count: 1 }] } }),
+      'spec.allow.require_session_join',
+      /not in this release/,
+    ],
     ['a wildcard', withSpec({ allow: { logins: ['*'] } }), 'spec.allow', /^wildcard/],
     ['a wildcard, denied', withSpec({ deny: { logins: ['*'] } }), 'spec.deny', /^wildcard/],
     [
@@ -172,6 +196,18 @@ describe('what is shown of a role', () => {
           { requiredKeys: ['resources', 'verbs'] },
         ),
         { maxLength: 3 },
+      ),
+      join_sessions: fc.array(
+        fc.record(
+          {
+            name: fc.constantFrom('', 'auditors'),
+            roles: fc.constantFrom(['dev'], ['*', '^a|b$']),
+            kinds: fc.constantFrom(['ssh'], ['*']),
+            modes: fc.constantFrom(['observer'], ['peer', 'moderator']),
+          },
+          { requiredKeys: ['roles', 'modes'] },
+        ),
+        { maxLength: 2 },
       ),
       request: fc.record(
         {

@@ -6,6 +6,7 @@ import { longestMs, readDuration } from '../../base/quantities.ts';
 import { second } from '../../base/duration.ts';
 import { formatGoDuration } from '../../base/go-duration.ts';
 import { checkRoleSpec } from '../check-role-spec.ts';
+import { joinModes, noJoining, type RoleJoining } from '../role-joining.ts';
 import { requestAccess } from '../role-request.ts';
 import { roleRule } from '../role-rule.ts';
 import { type RoleSpec, roleSpec } from '../role-spec.ts';
@@ -85,6 +86,13 @@ const request = z.strictObject({
   ).optional(),
   thresholds: only(z.array(z.never()), 'thresholds are of the releases after 4.4: leave them out').optional(),
 });
+const joinSession = z.strictObject({
+  name: z.string().optional(),
+  roles: z.array(z.string()),
+  kinds: z.array(z.enum(['ssh', '*'], 'sessions of this release are of the kind ssh')).optional(),
+  modes: z.array(z.enum(joinModes)),
+  on_leave: only(z.literal(''), 'it belongs to require_session_join: leave it out').optional(),
+});
 const conditions = z.strictObject({
   logins: z.array(z.string()).optional(),
   node_labels: foreignRecord(anyKey, oneOrMore).optional(),
@@ -96,6 +104,11 @@ const conditions = z.strictObject({
   kubernetes_users: only(z.array(z.never()), noCluster).optional(),
   rules: z.array(rule).optional(),
   request: request.nullish(),
+  join_sessions: z.array(joinSession).optional(),
+  require_session_join: only(
+    z.array(z.never()),
+    'sessions that wait for a moderator are not in this release: leave it out',
+  ).optional(),
 });
 
 const schema = documentSchema({
@@ -129,9 +142,11 @@ function placeIn(message: string): (string | number)[] {
       ...['spec', asked[1] ?? '', 'request', asked[2] ?? ''],
       ...(asked[3] === undefined ? [] : [Number(asked[3])]),
     ];
-  const rules = /, (allow|deny)\.rules\[(\d+)\](?:\.(\w+))?/.exec(message);
-  if (rules)
-    return ['spec', rules[1] ?? '', 'rules', Number(rules[2]), ...(rules[3] === undefined ? [] : [rules[3]])];
+  const rules = /, (allow|deny)\.(rules|join_sessions)\[(\d+)\](?:\.(\w+))?/.exec(message);
+  if (rules) {
+    const [, side = '', list = '', at, field] = rules;
+    return ['spec', side, list, Number(at), ...(field === undefined ? [] : [field])];
+  }
   const side = /, (allow|deny): /.exec(message);
   return side ? ['spec', side[1] ?? ''] : ['metadata', 'name'];
 }
@@ -168,6 +183,7 @@ export function specOfRole({ metadata, spec }: RoleDocument): RoleSpec {
     deny: conditionsOf(deny, 'deny'),
     rules: { allow: rulesOf(allow), deny: rulesOf(deny) },
     ...given('request', requestSetOf(allow, deny)),
+    ...given('joining', joiningOf(allow, deny)),
     ...given('description', metadata.description),
     ...given('labels', metadata.labels),
   });
@@ -213,6 +229,23 @@ function requestOf(conditions: Conditions | null | undefined): object {
   return { roles, claimsToRoles, annotations };
 }
 
+/** Undefined where nothing is said of it: releases before read such a role as they ever did. */
+const joiningOf = (...[allow, deny]: readonly (Conditions | null | undefined)[]): RoleJoining | undefined =>
+  allow?.join_sessions === undefined && deny?.join_sessions === undefined
+    ? undefined
+    : { allow: joinRulesOf(allow), deny: joinRulesOf(deny) };
+
+const joinRulesOf = (conditions: Conditions | null | undefined): RoleJoining['allow'] =>
+  (conditions?.join_sessions ?? []).map(({ name = '', roles, modes }) => ({ name, roles, modes }));
+
+const documentOfJoining = ({ joining = noJoining }: RoleSpec, side: 'allow' | 'deny') =>
+  joining[side].length === 0
+    ? undefined
+    : joining[side].map(({ name, ...rule }) => ({
+        ...given('name', name === '' ? undefined : name),
+        ...rule,
+      }));
+
 /** Undefined where the role says nothing of requests on that side. */
 function documentOfRequest({ request }: RoleSpec, side: 'allow' | 'deny'): Conditions['request'] {
   const { roles = [], claimsToRoles = [], annotations = {} } = request?.[side] ?? {};
@@ -244,6 +277,7 @@ export function documentOfRole(role: RoleSpec): RoleDocument {
         })),
       }),
     ...given('request', documentOfRequest(role, name)),
+    ...given('join_sessions', documentOfJoining(role, name)),
   });
   return {
     kind: 'role',

@@ -1,4 +1,4 @@
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
@@ -21,6 +21,8 @@ let directory: string;
 let stored: Chunk[];
 let calls: number;
 let refuse: (call: number) => CodedError | undefined;
+/** Whether auth, at this call, has nothing of the recording. */
+let forget: (call: number) => boolean;
 let uploaded: Uploaded[];
 let interrupted: object[];
 let sink: ReturnType<typeof recordingSink>;
@@ -30,6 +32,7 @@ beforeEach(() => {
   directory = mkdtempSync(join(tmpdir(), 'uploads-'));
   [stored, calls, uploaded, interrupted] = [[], 0, [], []];
   refuse = () => undefined;
+  forget = () => false;
   sink = recordingSink();
 });
 afterEach(async () => {
@@ -42,6 +45,7 @@ const upload: Upload = async ({ sid, first, chunks }) => {
   await Promise.resolve();
   const error = refuse(++calls);
   if (error !== undefined) throw error;
+  if (forget(calls)) stored.length = 0;
   if (first <= stored.length)
     for (const chunk of chunksIn(sid, Buffer.from(chunks, 'base64')))
       if (chunk.head.number === stored.length) stored.push(chunk);
@@ -173,6 +177,30 @@ describe('recordings of a process that is gone', () => {
     expect(uploaded).toEqual([]);
   });
 
+  it('begin again where auth has less than it was thought to have', async () => {
+    const all = chunks('one ', 'two ', 'three');
+    await orphan('ended', all);
+    // Another auth server, which has not seen the first chunks yet.
+    forget = (call) => call === 2;
+    open();
+    await soon(() => {
+      expect(files()).toEqual([]);
+    });
+    expect(outputOf(framesOf(stored))).toBe('one two three');
+  });
+
+  it('of which the disk does not give the bytes are said, and left for later', async () => {
+    const name = await orphan('ended', chunks('x'));
+    rmSync(join(directory, name));
+    mkdirSync(join(directory, name));
+    open();
+    await soon(() => {
+      expect(sink.lines.join('\n')).toMatch(/a recording on this disk could not be taken care of/);
+    });
+    expect(files()).toEqual([name]);
+    expect(uploads?.pending).toBe(0);
+  });
+
   it('wait for auth while it is away', async () => {
     await orphan('ended', chunks('later'));
     refuse = (call) => (call < 3 ? new CodedError('unavailable', 'away') : undefined);
@@ -212,6 +240,28 @@ describe('a recording of this process', () => {
     await soon(() => {
       expect([files(), uploads?.pending, calls]).toEqual([[], 0, 0]);
     });
+  });
+
+  it('whose end is put on record before anything is sent is whole then', async () => {
+    refuse = (call) => (call < 3 ? new CodedError('unavailable', 'away') : undefined);
+    const begun = open().begin({ about: testAbout, details, sealedKey: 'AAAA' });
+    await begun.sink.write(chunks('all'));
+    begun.ended({ chunks: 1, head: '', bytes: 3, lostBytes: 0 });
+    begun.told();
+    await soon(() => {
+      expect([files(), interrupted, uploaded.length]).toEqual([[], [], 1]);
+    });
+  });
+
+  it('at auth alone goes on without its mark where the disk is full, and the log says what that means', async () => {
+    const opened = open();
+    rmSync(directory, { recursive: true });
+    const begun = await opened.beginRemote({ about: testAbout, details, sealedKey: 'AAAA' });
+    expect(sink.lines.join('\n')).toMatch(/if this process is killed, the end of a session is not recorded/);
+    begun.told(undefined);
+    await opened.stop();
+    expect(uploaded).toEqual([]);
+    mkdirSync(directory);
   });
 
   it('at auth alone leaves a mark while it goes on, and tells of itself at its end', async () => {

@@ -1,3 +1,5 @@
+import { randomBytes } from 'node:crypto';
+import { setImmediate as turn } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { fakeWorld } from '../../api/testing.ts';
 import { CodedError } from '../../base/errors.ts';
@@ -109,6 +111,24 @@ describe('a session', () => {
     recording?.tap().write('more');
     await vi.advanceTimersByTimeAsync(1_000);
     expect(await recording?.failed).toBe('the disk is full');
+  });
+
+  it('shows no more than is soon recorded: who writes waits for a slow disk', async () => {
+    const recording = await begin({ key, mode: 'node' });
+    const disk = Promise.withResolvers<undefined>();
+    sink.hold = disk.promise;
+    const tap = recording?.tap();
+    let passed = 0;
+    tap?.on('data', (chunk: Buffer) => (passed += chunk.length));
+    const piece = randomBytes(64 * 1024);
+    for (let i = 0; i < 32; i++) tap?.write(piece);
+    await turn();
+    expect(passed).toBeLessThan(2 * 1024 * 1024);
+    disk.resolve(undefined);
+    await vi.waitFor(() => {
+      expect(passed).toBe(32 * piece.length);
+    });
+    expect(await recording?.end('exit 0')).toMatchObject({ bytes: passed, lostBytes: 0 });
   });
 
   it('goes to auth at once where it must, and is refused while that is away', async () => {

@@ -187,6 +187,7 @@ const authService = z.strictObject({
       audit_events: quota.default(usualQuotas.audit_events),
       audit_bytes: quota.default(usualQuotas.audit_bytes),
       recording_bytes: quota.default(usualQuotas.recording_bytes),
+      recording_calls: quota.default(usualQuotas.recording_calls),
       calls: quota.default(usualQuotas.calls),
       joins: quota.default(usualQuotas.joins),
       streams: quota.default(usualQuotas.streams),

@@ -24,6 +24,7 @@ export class PlayedChunks implements AsyncDisposable {
   readonly #places: Place[] = [];
   #end: ChainEnd = noChunks;
   #finish: { readonly failure: CodedError | undefined } | undefined;
+  #isBehind = true;
   #more = waiters();
   /** Frames of the chunk that was read last: the one that is played is asked for often. */
   #last: { readonly number: number; readonly frames: readonly Frame[] } | undefined;
@@ -47,6 +48,11 @@ export class PlayedChunks implements AsyncDisposable {
   /** No more will be added. */
   get isFinished(): boolean {
     return this.#finish !== undefined;
+  }
+
+  /** There are more already than have come: of a session that goes on, those up to now. */
+  get isBehind(): boolean {
+    return this.#isBehind;
   }
 
   /** Why no more were added, if not because there are none. */
@@ -112,12 +118,23 @@ export class PlayedChunks implements AsyncDisposable {
   /** No more will come: there are none, or they cannot be had. */
   finish(failure?: CodedError): void {
     this.#finish ??= { failure };
+    this.caughtUp();
+  }
+
+  /** All that there was has come; the session goes on. */
+  caughtUp(): void {
+    this.#isBehind = false;
     this.#tell();
   }
 
   /** Resolves when there is more than this many chunks, or there will not be. */
   async more(than: number): Promise<void> {
     while (this.#places.length <= than && this.#finish === undefined) await this.#more.promise;
+  }
+
+  /** Resolves when there is more than this many chunks, or all that there was has come. */
+  async past(than: number): Promise<void> {
+    while (this.#places.length <= than && this.#isBehind) await this.#more.promise;
   }
 
   #tell(): void {

@@ -130,6 +130,38 @@ describe('the player', () => {
     expect(bench.sent).toContain('not found from here on: needle');
   });
 
+  it.each(['all of it has come', 'something else is wished'])('looks for a text until %s', async (until) => {
+    await using played = await emptyPlayed();
+    const [first, second, third] = chunksOf([output(0, 'one ')], [output(10, 'two ')], [output(20, 'three')]);
+    if (first === undefined || second === undefined || third === undefined) throw new Error('three chunks');
+    await played.append([first]);
+    const bench = new Bench(played);
+    const playing = bench.player.play();
+    const seen = async (text: string): Promise<void> => {
+      while (!bench.sent.includes(text)) await turn();
+    };
+    await seen('one');
+    bench.player.wish({ kind: 'search', text: 'nowhere' });
+    await seen('looking for nowhere');
+    await played.append([second]);
+    for (let i = 0; i < 50; i++) await turn();
+    expect(bench.sent).not.toContain('not found');
+    if (until === 'something else is wished') bench.player.wish({ kind: 'search', text: 'three' });
+    else {
+      // It goes on, and what comes later is not waited for.
+      played.caughtUp();
+      await seen('not found from here on: nowhere');
+      bench.player.wish({ kind: 'search', text: 'two' });
+      await seen('paused 0:00:00 / 0:00:00+');
+    }
+    await played.append([third]);
+    played.finish();
+    if (until === 'something else is wished') await seen('paused 0:00:00 / 0:00:00');
+    expect(bench.sent.includes('not found')).toBe(until !== 'something else is wished');
+    bench.player.wish(quit);
+    await playing;
+  });
+
   it('follows what comes, and tells why no more does', async () => {
     await using played = await emptyPlayed();
     const [first, second] = chunksOf([output(0, 'one ')], [output(1, 'two')]);

@@ -301,14 +301,27 @@ export class Player {
     const { chunks } = this.#options;
     const finder = new TextFinder(this.#searched);
     // From the chunk before: a line may have begun there.
-    for (let chunk = Math.max(0, this.#chunk - 1); chunk < chunks.count; chunk++)
+    for (let chunk = Math.max(0, this.#chunk - 1); await this.#isThere(chunk); chunk++)
       for (const frame of await chunks.frames(chunk)) {
         const found = finder.feed(frame).find(({ atMs }) => atMs > this.#atMs);
         if (found !== undefined) return found;
         await due();
         if (this.#wishes.length > 0) return 'given up';
       }
-    return undefined;
+    return this.#wishes.length > 0 ? 'given up' : undefined;
+  }
+
+  /** Waits for a chunk that is about to come, until something is wished. */
+  async #isThere(chunk: number): Promise<boolean> {
+    const { chunks, sleep } = this.#options;
+    if (chunk >= chunks.count && chunks.isBehind) {
+      const wake = this.#newWake();
+      void chunks.past(chunk).then(() => {
+        wake.abort();
+      });
+      if (this.#wishes.length === 0) await sleep(Infinity, wake.signal);
+    }
+    return chunk < chunks.count;
   }
 
   async #notice(text?: string): Promise<void> {
