@@ -85,9 +85,7 @@ async function opened(marker: string): Promise<{ owner: InTerminal; sid: string 
 const ofSession = async (sid: string): Promise<string[]> =>
   (await bench.eventsOf('session.join', 'session.leave', 'session.end'))
     .filter((one) => one.sid === sid)
-    .map(
-      ({ event, code, user, ...rest }) => `${event} ${code} ${String(user)} ${String(rest['mode'] ?? '')}`,
-    );
+    .map((one) => [one.event, one.code, one['user'], one['mode']].join(' '));
 
 describe('a session', () => {
   it('is joined by its owner as a peer, who types into it, and is on record and told', async () => {
@@ -131,7 +129,7 @@ describe('a session', () => {
     await shows(owner, 'sue joined this session as moderator.');
     type(owner, 'seen\r');
     await shows(sue, 'read: seen');
-    type(sue, 'what she types is not read\r'.replace('t', 'T').replaceAll('t', ''));
+    type(sue, 'she says no word\r');
     type(sue, 't');
     await owner.exit;
     expect(owner.text).toContain('sue, who moderates this session, has ended it');
@@ -140,7 +138,7 @@ describe('a session', () => {
       (await bench.eventsOf('session.end')).find((one) => one.sid === sid),
     );
     expect(end['participants']).toEqual(['joe', 'sue']);
-    expect((await bench.outputOf(sid)).includes('read: wha')).toBe(false);
+    expect(await bench.outputOf(sid)).not.toContain('she says');
     const [failure] = (await bench.eventsOf('session.join')).filter(({ code }) => code === 'T2001W');
     expect(failure).toMatchObject({ user: 'sue', session: sid, mode: 'peer', success: false });
   });
@@ -162,7 +160,7 @@ describe('a session', () => {
     const ned = joins('ned', sid, 'observer');
     expect(await ned.exit).not.toBe(0);
     expect(ned.text).toContain('is not found on this node, or you may not join it in this mode');
-    expect(owner.text).not.toContain('ned');
+    expect(owner.text).not.toContain('ned joined');
     type(owner, '\x04');
     await owner.exit;
     expect(await bench.outputOf(sid)).not.toContain('nobody reads');

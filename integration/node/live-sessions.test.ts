@@ -84,7 +84,7 @@ describe('sessions that run', () => {
       ]);
       expect(await told('sessions', 'ls', '--user=bob')).toMatch(
         new RegExp(
-          `^ID +User +Login +Node +Since +Idle +From *\n.*\n\\S+ bob +${login} +node1 .* 127.0.0.1 *\n$`,
+          `^ID +User +Login +Node +Since +Idle +From +Joined by *\n.*\n\\S+ bob +${login} +node1 .* 127.0.0.1 +- *\n$`,
         ),
       );
       expect(await listed('--node=elsewhere')).toEqual([]);

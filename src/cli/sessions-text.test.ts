@@ -16,7 +16,7 @@ describe('sessions that run now', () => {
       },
       '2026-01-01T01:00:00.500Z',
     );
-    expect(text).toMatch(/^ID +User +Login +Node +Since +Idle +From *$/m);
+    expect(text).toMatch(/^ID +User +Login +Node +Since +Idle +From +Joined by *$/m);
     expect(text).toMatch(/0001 alice root +db +2026-01-01T00:00:00Z - +10\.0\.0\.1/);
     expect(text).toMatch(/0002 alice .* 10m0s /);
     expect(text).toContain('5 more on db (h1)');
