@@ -85,7 +85,7 @@ async function opened(marker: string): Promise<{ owner: InTerminal; sid: string 
 const ofSession = async (sid: string): Promise<string[]> =>
   (await bench.eventsOf('session.join', 'session.leave', 'session.end'))
     .filter((one) => one.sid === sid)
-    .map((one) => [one.event, one.code, one['user'], one['mode']].join(' '));
+    .map((one) => [one.event, one.code, one.user, one['mode']].join(' '));
 
 describe('a session', () => {
   it('is joined by its owner as a peer, who types into it, and is on record and told', async () => {
