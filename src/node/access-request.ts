@@ -13,7 +13,15 @@ import type { NodeViews } from './node-views.ts';
 /** The views on which the decision depends. */
 export type DecidingViews = Pick<
   NodeViews,
-  'authorities' | 'cluster' | 'locks' | 'requests' | 'roles' | 'trustedClusters' | 'users' | 'failure'
+  | 'authorities'
+  | 'cluster'
+  | 'configuration'
+  | 'locks'
+  | 'requests'
+  | 'roles'
+  | 'trustedClusters'
+  | 'users'
+  | 'failure'
 >;
 
 /** What one person may do here under one login. */

@@ -15,6 +15,7 @@ import { type Certificate, parseCertificate } from '../pki/ssh-certificate.ts';
 import { fromAuthorizedKeyLine, publicKeyOf, toAuthorizedKeyLine } from '../pki/ssh-key.ts';
 import { issueUserSshCertificate, type UserCertificateRequest } from '../pki/user-certificate.ts';
 import { authoritiesView } from '../views/authorities.ts';
+import { configurationView } from '../views/configuration.ts';
 import { clusterView } from '../views/cluster.ts';
 import { locksView } from '../views/locks.ts';
 import { requestsView } from '../views/requests.ts';
@@ -120,6 +121,7 @@ function viewsOf(facts: readonly (readonly [StreamName, Fact])[], failure?: Erro
   return {
     authorities: view(authoritiesView),
     cluster: view(clusterView),
+    configuration: view(configurationView),
     roles: view(rolesView),
     users: view(usersView),
     locks: view(locksView),

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { authorityStream, userStream } from '../domain/streams.ts';
+import { settingsOfLimits, usualSessionLimits } from '../domain/session-limits.ts';
+import { authorityStream, configurationStream, userStream } from '../domain/streams.ts';
 import type { Fact, StreamName } from '../log/event.ts';
 import { generateEd25519 } from '../pki/key-pair.ts';
 import { publicKeyOf, toAuthorizedKeyLine } from '../pki/ssh-key.ts';
@@ -58,6 +59,23 @@ describe('deciding who may come in', () => {
   it('grants by the roles and traits of the certificate', () => {
     expect(decide(known)).toMatchObject({ username: 'alice', login: 'root' });
     expect(decide(known, { login: 'deploy' }).options.portForwarding).toBe(true);
+  });
+  it('grants no more than the cluster allows all sessions', () => {
+    const settings = settingsOfLimits({
+      ...usualSessionLimits,
+      ...{ clientIdleTimeoutSeconds: 60, disconnectExpiredCert: true },
+    });
+    const limits: [StreamName, Fact] = [
+      configurationStream,
+      { type: 'configuration.adopted', data: { settings } },
+    ];
+    expect(decide(known).options).toMatchObject({
+      clientIdleTimeoutSeconds: 0,
+      disconnectExpiredCert: false,
+    });
+    expect(decide([...known, limits]).options).toMatchObject({
+      ...{ clientIdleTimeoutSeconds: 60, disconnectExpiredCert: true },
+    });
   });
   it('grants by the other roles of the cluster while one that the person has not cannot be read', () => {
     const odd: Fact = { type: 'role.updated', data: { role: { name: 'other', deny: 'all' } } };

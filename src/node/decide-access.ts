@@ -3,6 +3,7 @@ import { CodedError } from '../base/errors.ts';
 import type { Instant } from '../base/time.ts';
 import { checkJoinAccess, checkServerAccess, type Subject } from '../domain/access.ts';
 import { joinLogin } from '../domain/join-session.ts';
+import { limitedBy, sessionLimitsOf } from '../domain/session-limits.ts';
 import type { RoleSpec } from '../domain/role-spec.ts';
 import { authorityBlobs } from '../pki/ssh-key.ts';
 import type { UserIdentity } from '../pki/user-certificate.ts';
@@ -39,6 +40,12 @@ export const userAuthoritiesOf = (
  * @throws CodedError `access_denied` with the whole reason: for the audit, never for the client.
  */
 export function decideAccess(views: DecidingViews, request: AccessRequest): Grant {
+  const grant = grantOf(views, request);
+  const limits = sessionLimitsOf(views.configuration.state().standing);
+  return { ...grant, options: limitedBy(grant.options, limits) };
+}
+
+function grantOf(views: DecidingViews, request: AccessRequest): Grant {
   const { certificate, login } = request;
   const clusterName = clusterNameOf(views);
   const identity = identityOf(certificate);

@@ -2,6 +2,7 @@ import type { Certificate } from '../pki/ssh-certificate.ts';
 import { defaultAlgorithms } from '../ssh/algorithms.ts';
 import { createSshServer, type SshServer } from '../ssh/cert-server.ts';
 import { hostKeysOf } from '../ssh/host-keys.ts';
+import { keepAliveIn } from '../views/configuration.ts';
 import { version } from '../base/version.ts';
 import type { AccessRequest } from './access-request.ts';
 import { decideAccess, lastWordsFor, lockForSession, userAuthoritiesOf } from './decide-access.ts';
@@ -50,6 +51,7 @@ export function nodeServer(
         metrics.add('node_ssh_logins_refused_total', 1);
         refused.record(failure);
       },
+      keepAlive: () => keepAliveIn(views.configuration.state()),
       version,
       sink,
       algorithms: config.sshAlgorithms ?? defaultAlgorithms,

@@ -3,6 +3,7 @@ import type { LogSink } from '../base/log-sink.ts';
 import { directAddress } from '../domain/reachability.ts';
 import { authoritiesView } from '../views/authorities.ts';
 import { clusterView } from '../views/cluster.ts';
+import { configurationView } from '../views/configuration.ts';
 import { hostsView, type HostsState, nameSince } from '../views/hosts.ts';
 import { hostsInRole } from '../views/sorted-hosts.ts';
 import { locksView } from '../views/locks.ts';
@@ -18,6 +19,7 @@ const folded = {
   state: {
     authorities: authoritiesView,
     cluster: clusterView,
+    configuration: configurationView,
     recording: recordingView,
     roles: rolesView,
     users: usersView,

@@ -28,11 +28,13 @@ let decide: () => Grant;
 let closed: PromiseWithResolvers<undefined>;
 let told: string[];
 let locks: ServedOptions['lastWords'];
+let isSilent: boolean;
 beforeEach(() => {
   vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'performance'] });
   test = testAudit();
   closed = Promise.withResolvers();
   told = [];
+  isSilent = false;
   locks = { onConnection: () => undefined, onSession: () => undefined };
 });
 afterEach(() => {
@@ -58,6 +60,9 @@ function serve({
     certificate: { validBefore },
     permits: { pty: true, portForwarding: mayForward, agentForwarding: mayLend },
     closed: closed.promise,
+    get wentSilent() {
+      return isSilent;
+    },
     close: (why: string) => {
       told.push(why);
       closed.resolve(undefined);
@@ -99,7 +104,12 @@ function openSession(served: ServedConnection): {
   });
   const ask = (type: string): string => {
     let outcome = '';
-    const request = { type, accept: () => (outcome = 'accepted'), reject: () => (outcome = 'rejected') };
+    const request = {
+      type,
+
+      accept: () => (outcome = 'accepted'),
+      reject: () => (outcome = 'rejected'),
+    };
     answer(request as unknown as SessionRequest);
     return outcome;
   };
@@ -127,6 +137,22 @@ describe('a connection whose client does nothing', () => {
     const reason = 'client is idle for 10s, exceeded idle timeout of 10s';
     expect(told).toEqual([reason]);
     expect(names()).toEqual([['client.disconnect', reason]]);
+  });
+  it('is told so on each terminal before', async () => {
+    const served = serve({ roles: { clientIdleTimeoutSeconds: 10 } });
+    const [first, second] = [openSession(served), openSession(served)];
+    await vi.advanceTimersByTimeAsync(10_000);
+    const text = 'client is idle for 10s, exceeded idle timeout of 10s\n';
+    expect([first.made.seen.stderr, second.made.seen.stderr]).toEqual([text, text]);
+    expect(names()).toHaveLength(1);
+  });
+  it('and does not answer either is on record as gone', async () => {
+    const served = serve();
+    isSilent = true;
+    closed.resolve(undefined);
+    await served.ended;
+    await settle();
+    expect(names()).toEqual([['client.disconnect', 'client did not answer keep-alive messages']]);
   });
   it('stays for ever where they do not', async () => {
     serve();

@@ -41,6 +41,8 @@ export interface ServedOptions {
 /** Channels of one connection: open, released but not closed yet, or being refused. */
 const maxWork = 2 * maxChannels;
 
+const unanswered = 'client did not answer keep-alive messages';
+
 /** One person's connection: its sessions, its forwards, and what ends it. */
 export class ServedConnection {
   readonly handlers: ConnectionHandlers;
@@ -130,7 +132,7 @@ export class ServedConnection {
       timeoutSeconds: idle,
       lastActivity: () => this.#lastActivity,
       disconnect: (reason) => {
-        this.#disconnect(reason, reason);
+        this.#endFor(reason, reason);
       },
     });
     if (idleLimit !== undefined) this.#deadlines.push(idleLimit);
@@ -144,11 +146,18 @@ export class ServedConnection {
           () => begun,
           () => {
             const at = new Date(Number(validBefore) * second).toISOString();
-            this.#disconnect(`client certificate expired at ${at}`, 'the certificate has expired');
+            this.#endFor(`client certificate expired at ${at}`, 'the certificate has expired');
           },
         ),
       );
     }
+  }
+
+  /** Told on each terminal before. */
+  #endFor(reason: string, told: string): void {
+    if (this.#cut) return;
+    for (const session of this.#sessions) session.tell(told);
+    this.#disconnect(reason, told);
   }
 
   #disconnect(reason: string, told: string): void {
@@ -162,6 +171,8 @@ export class ServedConnection {
   async #untilEnd(): Promise<void> {
     const { connection, context } = this.#options;
     await connection.closed;
+    if (connection.wentSilent)
+      void context.audit.afterwards(this.#subject, catalogue.clientDisconnect({ reason: unanswered }));
     this.#left.abort();
     for (const deadline of this.#deadlines) deadline.cancel();
     await this.#agent.close().catch((e: unknown) => {

@@ -5,7 +5,9 @@ import type { Service } from '../base/service.ts';
 import { replaceableIdentity } from '../pki/current-identity.ts';
 import type { HostIdentity } from '../pki/host-identity.ts';
 import { renewalKey, renewalSetting } from '../domain/login-renewal.ts';
+import { second } from '../base/duration.ts';
 import { recordingKey } from '../domain/recording.ts';
+import { settingsOfLimits } from '../domain/session-limits.ts';
 import { strategyKey, strategyText } from '../domain/tunnel-strategy.ts';
 import { openLog } from '../log/open-log.ts';
 import { advertisedHost } from './identity/advertise.ts';
@@ -179,6 +181,12 @@ async function buildAuth(parts: Parts, closers: Closers, leftMs: number): Promis
         'auth_service.authentication.type': configuration.file.auth_service.authentication.type,
         [renewalKey]: renewalSetting(configuration.file.auth_service.renewal),
         [recordingKey]: configuration.file.auth_service.session_recording,
+        ...settingsOfLimits({
+          clientIdleTimeoutSeconds: configuration.file.auth_service.client_idle_timeout / second,
+          disconnectExpiredCert: configuration.file.auth_service.disconnect_expired_cert,
+          keepAliveMs: configuration.file.auth_service.keep_alive_interval,
+          keepAliveCountMax: configuration.file.auth_service.keep_alive_count_max,
+        }),
         [strategyKey]: strategyText(configuration.file.auth_service.tunnel_strategy),
       },
       reservedNames: [

@@ -202,11 +202,11 @@ class CertServer implements SshServer {
     bindHostKeys(protocol, this.#hostKeys);
     useHybridExchange(protocol);
     const announce = announceSignatureAlgorithms(protocol, signatureAlgorithms);
+    const keepAlive = this.#options.keepAlive?.() ?? { intervalMs: 5 * minute, countMax: 3 };
     const transport = new SshTransport({
       protocol,
       socket: attempt.socket,
-      keepaliveMs: this.#options.keepaliveMs ?? 5 * minute,
-      keepaliveCountMax: this.#options.keepaliveCountMax ?? 3,
+      ...{ keepaliveMs: keepAlive.intervalMs, keepaliveCountMax: keepAlive.countMax },
       rekeyBytes: this.#options.rekeyBytes,
       onFault: fault,
     });

@@ -76,6 +76,10 @@ export class ServerConnection implements SshConnection {
     });
   }
 
+  get wentSilent(): boolean {
+    return this.#options.transport.gaveUp;
+  }
+
   /** To be called once, before the first message is received. */
   serve(handlers: ConnectionHandlers): void {
     this.#handlers = handlers;

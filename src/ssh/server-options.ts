@@ -42,12 +42,18 @@ export interface SshServerOptions {
    * memory; default 2 MiB. 8 MiB suits connections with high latency.
    */
   readonly windowBytes?: number;
-  /** Default 5 minutes; 0 turns it off. */
-  readonly keepaliveMs?: number;
-  /** Unanswered keepalives before the connection is closed; default 3. */
-  readonly keepaliveCountMax?: number;
+  /** Asked for each connection. Default: after 5 minutes, and 3 times. */
+  readonly keepAlive?: () => KeepAlive;
   /** Bytes in both directions before the keys are renewed; default 1 GiB. */
   readonly rekeyBytes?: number;
+}
+
+/** When a silent client is asked whether it is there. */
+export interface KeepAlive {
+  /** 0 turns it off. */
+  readonly intervalMs: number;
+  /** Unanswered ones before the connection is closed. */
+  readonly countMax: number;
 }
 
 export interface AcceptOptions {

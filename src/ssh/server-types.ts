@@ -105,6 +105,8 @@ export interface SshConnection {
   readonly clientVersion: string;
   /** Resolves once the socket is closed. Never rejects. */
   readonly closed: Promise<void>;
+  /** It was closed since the client no longer answered whether it is there. */
+  readonly wentSilent: boolean;
   /** Opens a channel back to the client's agent; the client must have asked for agent forwarding. */
   openAgent(): Promise<SshChannel>;
   /** Sends a global request without a reply (`x-teleport-event`). */

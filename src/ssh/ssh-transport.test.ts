@@ -130,9 +130,11 @@ describe('keepalives', () => {
     vi.advanceTimersByTime(1);
     expect(layer.globalRequest).toHaveBeenLastCalledWith('keepalive@openssh.com', Buffer.alloc(0));
     vi.advanceTimersByTime(30 * second);
-    expect(transport.endedHere).toBe(false);
+    expect([transport.endedHere, transport.gaveUp]).toEqual([false, false]);
     vi.advanceTimersByTime(10 * second);
     expect([transport.endedHere, layer.globalRequest.mock.calls.length]).toEqual([true, 4]);
+    vi.advanceTimersByTime(10 * second);
+    expect(transport.gaveUp).toBe(true);
     expect(words(sent)).toContain('no answer to keepalives');
   });
 

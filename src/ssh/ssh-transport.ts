@@ -63,6 +63,7 @@ export class SshTransport implements Transport {
   readonly #timers: Timer[] = [];
   #closing = false;
   #goodbye = false;
+  #gaveUp = false;
   /**
    * Bytes that wait for the current key exchange to end. They do not include channel data: see `writable`.
    */
@@ -87,6 +88,11 @@ export class SshTransport implements Transport {
   /** True when we ended it, not the peer and not the network. */
   get endedHere(): boolean {
     return this.#goodbye;
+  }
+
+  /** True when we ended it since the peer did not answer. */
+  get gaveUp(): boolean {
+    return this.#gaveUp;
   }
 
   /** From here on messages of the connection protocol are accepted: the client is authenticated. */
@@ -197,9 +203,11 @@ export class SshTransport implements Transport {
   }
 
   #checkAlive(layer: ConnectionLayer): void {
+    if (this.#closing) return;
     this.#silentRounds = this.#heard ? 0 : this.#silentRounds + 1;
     this.#heard = false;
     if (this.#silentRounds > this.#options.keepaliveCountMax) {
+      this.#gaveUp = true;
       this.close('no answer to keepalives');
       return;
     }

@@ -1,4 +1,5 @@
 import { configuration, configurationFact, type ConfigurationState } from '../domain/config-facts.ts';
+import { sessionLimitsOf } from '../domain/session-limits.ts';
 import { configurationStream } from '../domain/streams.ts';
 import { type Unreadable, withUnread } from './entities.ts';
 import { readFact, typesOf, type UnreadableFact } from './read-fact.ts';
@@ -24,6 +25,15 @@ export const configurationView: Projection<FoldedConfiguration> = {
   encode: (state) => state,
   decode: (stored) => stored as FoldedConfiguration,
 };
+
+/** When silent clients are asked whether they are there. */
+export function keepAliveIn({ standing }: Pick<ConfigurationState, 'standing'>): {
+  readonly intervalMs: number;
+  readonly countMax: number;
+} {
+  const { keepAliveMs: intervalMs, keepAliveCountMax: countMax } = sessionLimitsOf(standing);
+  return { intervalMs, countMax };
+}
 
 export const unreadableConfiguration = ({ unreadable = [] }: FoldedConfiguration): readonly Unreadable[] =>
   unreadable.map((fact) => ({ kind: 'configuration', name: '', ...fact }));

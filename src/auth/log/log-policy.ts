@@ -97,18 +97,21 @@ function stateSnapshotFor(who: SystemRole, projection: string, state: unknown): 
 }
 
 const forAll: ReadonlySet<string> = new Set(
-  [clusterView, recordingView, rolesView, locksView, trustedClustersView].map(({ name }) => name),
+  [clusterView, configurationView, recordingView, rolesView, locksView, trustedClustersView].map(
+    ({ name }) => name,
+  ),
 );
-const forProxies: ReadonlySet<string> = new Set([configurationView.name, remoteClustersView.name]);
+const forProxies: ReadonlySet<string> = new Set([remoteClustersView.name]);
 
-/** Settings of the cluster, and clusters that trust this one: no secret, but only proxies need them. */
-const categoriesForProxies: ReadonlySet<string> = new Set(['configuration', 'remote']);
+/** Clusters that trust this one: no secret, but only proxies need them. */
+const categoriesForProxies: ReadonlySet<string> = new Set(['remote']);
 /**
  * Also of other clusters: public keys, addresses, and which roles their people get; and for which public key
  * sessions are recorded.
  */
 const sharedCategories: ReadonlySet<string> = new Set([
   'cluster',
+  'configuration',
   'authority',
   'role',
   'lock',

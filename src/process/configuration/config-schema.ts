@@ -1,11 +1,12 @@
 import { z } from 'zod';
 import { authDefaults } from '../../auth/auth-settings.ts';
 import { type QuotaSettings, usualQuotas } from '../../auth/limits/quota-rules.ts';
-import { hour, minute } from '../../base/duration.ts';
+import { hour, minute, second } from '../../base/duration.ts';
 import { messageOf } from '../../base/errors.ts';
 import { longestMs } from '../../base/quantities.ts';
 import { foreignRecord } from '../../base/foreign-record.ts';
 import { clusterName, hostName, labelKey, labelValue } from '../../domain/host-text.ts';
+import { usualSessionLimits } from '../../domain/session-limits.ts';
 import { labelFault } from '../../domain/label-limits.ts';
 import { longestAbsenceMs } from '../../domain/presence.ts';
 import { mostConnections, type TunnelStrategy, usualStrategy } from '../../domain/tunnel-strategy.ts';
@@ -86,6 +87,9 @@ const objectLocation = z.string().transform((text, context) => {
     return z.NEVER;
   }
 });
+
+/** 0: never. */
+const wholeSeconds = duration.refine((ms) => ms % second === 0, 'whole seconds, or never');
 
 const sessionRecording = z
   .enum(['node', 'node-sync', 'proxy', 'proxy-sync', 'off'])
@@ -209,8 +213,11 @@ const authService = z.strictObject({
   session_recording: sessionRecording.default('node'),
   /** Where recordings are kept: `file:///path`, `s3://bucket/prefix?region=…`. Default: in `data_dir`. */
   audit_sessions_uri: objectLocation.optional(),
-  client_idle_timeout: notYet('a cluster-wide client_idle_timeout (set it in a role)'),
-  disconnect_expired_cert: notYet('a cluster-wide disconnect_expired_cert (set it in a role)'),
+  /** Limits of all sessions, beside what roles say; the stricter holds. Auth servers must agree on them. */
+  client_idle_timeout: wholeSeconds.default(0),
+  disconnect_expired_cert: flag.default(false),
+  keep_alive_interval: wholeSeconds.default(usualSessionLimits.keepAliveMs),
+  keep_alive_count_max: z.int().min(1).max(1_000).default(usualSessionLimits.keepAliveCountMax),
 });
 
 /** Without an archive nothing is moved or deleted: nobody may rely on it. */

@@ -10,6 +10,7 @@ import type { World } from '../../base/world.ts';
 import type { CurrentIdentity } from '../../pki/current-identity.ts';
 import { authorityBlobs } from '../../pki/ssh-key.ts';
 import type { SshAlgorithms } from '../../ssh/algorithms.ts';
+import { keepAliveIn } from '../../views/configuration.ts';
 import { createSshServer, type SshConnection, type SshServer } from '../../ssh/cert-server.ts';
 import { hostKeysOf } from '../../ssh/host-keys.ts';
 import { admitClient, type Admission, lastWordsFor } from './admit-client.ts';
@@ -117,6 +118,7 @@ export class SshFront {
           metrics.add('proxy_ssh_logins_refused_total', 1);
           audit.refused(failure);
         },
+        keepAlive: () => keepAliveIn(views.configuration.state()),
         version,
         sink,
         algorithms: this.#deps.algorithms,
