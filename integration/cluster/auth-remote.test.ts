@@ -101,6 +101,8 @@ describe('folding the log from afar', () => {
     expect([...types].sort()).toEqual([
       'authority.created',
       'cluster.created',
+      'configuration.adopted',
+      'configuration.declared',
       'host.joined',
       'role.created',
       'user.created',

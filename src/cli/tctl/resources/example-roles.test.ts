@@ -11,6 +11,7 @@ import { checkRuleAccess } from '../../../domain/rule-access.ts';
 import type { ResourceKind, RuleVerb } from '../../../domain/rule-subjects.ts';
 import { isSameRole } from '../../../domain/same-role.ts';
 import { readExpectations } from '../access/read-expectations.ts';
+import { parseConfigFile } from '../../../process/configuration/config-file.ts';
 import { readDocuments } from '../../../process/configuration/read-documents.ts';
 
 const directory = 'examples/roles';
@@ -67,7 +68,12 @@ describe('docs/access.md', () => {
     const [block = '', ...more] = blocks.filter(isExpectations);
     expect([readExpectations(block, 'expectations.yaml').length, more]).toEqual([2, []]);
   });
-  it.each(blocks.filter((block) => !isExpectations(block)))('has roles, or rules, to write: %s', (block) => {
+  const isConfiguration = (block: string): boolean => block.startsWith('auth_service:');
+  it.each(blocks.filter(isConfiguration))('has settings that teleport knows: %s', (block) => {
+    expect(() => parseConfigFile(block, 'access.md')).not.toThrow();
+  });
+  const documents = blocks.filter((block) => !isExpectations(block) && !isConfiguration(block));
+  it.each(documents)('has roles, or rules, to write: %s', (block) => {
     const text = block.startsWith('rules:') ? head + block.replaceAll(/^/gm, '    ') : block;
     const [first] = readDocuments(text, 'access.md');
     expect(specOfRole(roleDocument.parse(first?.document)).rules?.allow.length).toBeGreaterThan(0);
