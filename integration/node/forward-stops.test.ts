@@ -37,12 +37,18 @@ describe.runIf(isRoot)('forwards of a node', () => {
   };
   /** A port of this machine that is listened on, and where no connection is completed: its queue is full. */
   const silentPort = async (): Promise<number> => {
-    const [port = 0] = await freePorts(1);
     const code =
-      'import socket,sys,time; s=socket.socket(); s.bind(("127.0.0.1",int(sys.argv[1]))); s.listen(0); print("", flush=True); time.sleep(600)';
-    const child = spawn('python3', ['-c', code, String(port)], { stdio: ['ignore', 'pipe', 'ignore'] });
+      'import socket,time; s=socket.socket(); s.bind(("127.0.0.1",0)); s.listen(0); print(s.getsockname()[1], flush=True); time.sleep(600)';
+    const child = spawn('python3', ['-c', code], { stdio: ['ignore', 'pipe', 'inherit'] });
     children.push(child);
-    await new Promise((resolve) => child.stdout.once('data', resolve));
+    const port = await new Promise<number>((resolve, reject) => {
+      child.stdout.once('data', (told: Buffer) => {
+        resolve(Number(told.toString()));
+      });
+      child.once('error', reject).once('exit', (exitCode) => {
+        reject(new Error(`the silent port ended with ${exitCode}`));
+      });
+    });
     await until('its queue to be full', async () => {
       const socket = connect(port, '127.0.0.1').on('error', () => undefined);
       open.push(socket);
