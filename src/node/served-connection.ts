@@ -105,24 +105,14 @@ export class ServedConnection {
     try {
       this.#grant = this.#options.decide();
     } catch (e) {
-      this.#withdraw(messageOf(e));
+      // Of a lock its message is told, and of a deletion that it took place. Of the rest nothing is.
+      this.#disconnect(messageOf(e), this.#options.lastWords.onConnection());
     }
     for (const session of this.#sessions) {
       const locked = this.#options.lastWords.onSession(session.sessionId);
       if (locked !== undefined) session.endFor(locked);
       session.reconsider();
     }
-  }
-
-  /**
-   * Of a lock its message is told, on each terminal, and of a deletion that it took place. Of the rest
-   * nothing is.
-   */
-  #withdraw(reason: string): void {
-    if (this.#cut) return;
-    const words = this.#options.lastWords.onConnection();
-    if (words !== undefined) for (const session of this.#sessions) session.tell(words);
-    this.#disconnect(reason, words ?? 'access was withdrawn');
   }
 
   #setLimits(): void {
@@ -132,7 +122,7 @@ export class ServedConnection {
       timeoutSeconds: idle,
       lastActivity: () => this.#lastActivity,
       disconnect: (reason) => {
-        this.#endFor(reason, reason);
+        this.#disconnect(reason, reason);
       },
     });
     if (idleLimit !== undefined) this.#deadlines.push(idleLimit);
@@ -146,26 +136,21 @@ export class ServedConnection {
           () => begun,
           () => {
             const at = new Date(Number(validBefore) * second).toISOString();
-            this.#endFor(`client certificate expired at ${at}`, 'the certificate has expired');
+            this.#disconnect(`client certificate expired at ${at}`, 'the certificate has expired');
           },
         ),
       );
     }
   }
 
-  /** Told on each terminal before. */
-  #endFor(reason: string, told: string): void {
-    if (this.#cut) return;
-    for (const session of this.#sessions) session.tell(told);
-    this.#disconnect(reason, told);
-  }
-
-  #disconnect(reason: string, told: string): void {
+  /** `words` are told on each terminal before. */
+  #disconnect(reason: string, words: string | undefined): void {
     if (this.#cut) return;
     this.#cut = true;
     const { context, connection } = this.#options;
+    if (words !== undefined) for (const session of this.#sessions) session.tell(words);
     void context.audit.afterwards(this.#subject, catalogue.clientDisconnect({ reason }));
-    connection.close(told);
+    connection.close(words ?? 'access was withdrawn');
   }
 
   async #untilEnd(): Promise<void> {

@@ -206,7 +206,8 @@ class CertServer implements SshServer {
     const transport = new SshTransport({
       protocol,
       socket: attempt.socket,
-      ...{ keepaliveMs: keepAlive.intervalMs, keepaliveCountMax: keepAlive.countMax },
+      keepaliveMs: keepAlive.intervalMs,
+      keepaliveCountMax: keepAlive.countMax,
       rekeyBytes: this.#options.rekeyBytes,
       onFault: fault,
     });
